@@ -1,0 +1,145 @@
+/** The HTTP server of the load-balancer API. */
+import type { Socket } from 'node:net';
+import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest, type HTTPMethods } from 'fastify';
+import { newId } from '../lib/ids.ts';
+import { acceptsJson } from './accept.ts';
+import { readJson } from './body.ts';
+import type { Answer } from './call.ts';
+import type { ApiDeps } from './deps.ts';
+import { answerOf, type ErrorAnswer, faultBody, refusalAnswer } from './errors.ts';
+import { healthAnswer } from './healthcheck.ts';
+import { checkSender, corsHeaders } from './origin.ts';
+import { parseQuery } from './query.ts';
+import { createRouters, findRoute } from './routes.ts';
+import { versionList } from './versions.ts';
+
+/** Every method that Node's parser lets through and Fastify knows. */
+const METHODS: HTTPMethods[] = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'TRACE'];
+
+/** Tokens of a large Keystone fill more than Node's 16 KiB. */
+const MAX_HEADER_BYTES = 65_536;
+
+/** Builds the API. Nothing listens yet: call `listen` on what comes back. */
+export function createApi(deps: ApiDeps): FastifyInstance {
+  const app = Fastify({
+    logger: false,
+    exposeHeadRoutes: false,
+    bodyLimit: deps.options.max_request_body_size,
+    requestIdHeader: false,
+    genReqId: () => `req-${newId()}`,
+    http: { maxHeaderSize: MAX_HEADER_BYTES },
+    routerOptions: { ignoreTrailingSlash: true, maxParamLength: MAX_HEADER_BYTES, querystringParser: () => ({}) },
+    frameworkErrors: (error, request, reply) => void sendError(deps, error, request as FastifyRequest, reply as unknown as FastifyReply),
+    clientErrorHandler: (error, socket) => void answerBrokenRequest(app, error as Error & { code?: string; rawPacket?: Buffer }, socket),
+  });
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
+  app.setErrorHandler((error, request, reply) => sendError(deps, error, request, reply));
+  app.setNotFoundHandler((request, reply) => send(request, reply, refusalAnswer(404, 'Not Found')));
+  app.addHook('onRequest', async (request, reply) => {
+    reply.headers({ 'x-openstack-request-id': request.id, ...corsHeaders(request, deps.options) });
+    checkSender(request, deps.options);
+  });
+  addRoutes(app, deps);
+  for (const plugin of deps.plugins ?? []) plugin(app);
+  return app;
+}
+
+function addRoutes(app: FastifyInstance, deps: ApiDeps): void {
+  const routers = createRouters();
+  for (const url of ['/v2', '/v2.0', '/v2/*', '/v2.0/*'])
+    app.route({
+      method: METHODS,
+      url,
+      handler: (request, reply) => (request.method === 'OPTIONS' ? reply.send() : answerCall(deps, routers, request, reply)),
+    });
+  app.route({
+    method: METHODS,
+    url: '/',
+    handler: (request, reply) => send(request, reply, { status: 200, body: versionList(baseUrl(deps, request)) }),
+  });
+  app.route({ method: METHODS, url: '/healthcheck', handler: async (request, reply) => healthAnswer(deps, request, reply) });
+}
+
+async function answerCall(deps: ApiDeps, routers: ReturnType<typeof createRouters>, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
+  const [path = '', search = ''] = splitUrl(request.raw.url ?? '/');
+  const caller = await deps.identity.authenticate(request.headers['x-auth-token'] as string | undefined);
+  if (!acceptsJson(request.headers.accept))
+    return send(request, reply, refusalAnswer(406, 'Not Acceptable', 'Only content type application/json is accepted.'));
+  const match = findRoute(routers, request.method, path);
+  if (match.found === 'nothing') return send(request, reply, refusalAnswer(404, 'Not Found'));
+  if (match.found === 'other methods') return send(request, reply, refusalAnswer(405, 'Method Not Allowed', '', { allow: match.allow }));
+  const answer = await match.handler({
+    deps,
+    caller,
+    method: request.method,
+    path,
+    params: match.params,
+    query: parseQuery(search),
+    base_url: baseUrl(deps, request),
+    body: () => readJson(request.body as Uint8Array | undefined, request.headers['content-type']),
+  });
+  return send(request, reply, answer);
+}
+
+function splitUrl(url: string): [string, string] {
+  const at = url.indexOf('?');
+  return at < 0 ? [url, ''] : [url.slice(0, at), url.slice(at + 1)];
+}
+
+const baseUrl = (deps: ApiDeps, request: FastifyRequest): string =>
+  deps.options.api_base_uri?.replace(/\/+$/u, '') ?? `${request.protocol}://${request.headers.host ?? 'localhost'}`;
+
+/** Sends a JSON answer; bytes, because Fastify would add a charset to text. */
+function send(request: FastifyRequest, reply: FastifyReply, answer: Answer | ErrorAnswer): FastifyReply {
+  if ('headers' in answer) reply.headers({ 'x-openstack-request-id': request.id, ...answer.headers });
+  reply.code(answer.status);
+  if (answer.body === undefined) return reply.send();
+  return reply.header('content-type', 'application/json').send(Buffer.from(JSON.stringify(answer.body)));
+}
+
+function sendError(deps: ApiDeps, error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
+  const answer = answerOf(error, `${baseUrl(deps, request)}/identity`) ?? frameworkAnswer(error, request);
+  if (answer !== null) {
+    if (answer.status >= 500) deps.log.warn({ request_id: request.id, err: error }, 'a request could not be served');
+    return send(request, reply, answer);
+  }
+  deps.log.error({ request_id: request.id, err: error, method: request.method, path: splitUrl(request.raw.url ?? '/')[0] }, 'a request failed');
+  return send(request, reply, { status: 500, body: faultBody(500, `Internal error. Request id: ${request.id}`) });
+}
+
+/** What Fastify refuses by itself. */
+function frameworkAnswer(error: unknown, request: FastifyRequest): ErrorAnswer | null {
+  const { code, statusCode } = error as { code?: string; statusCode?: number };
+  if (code === 'FST_ERR_CTP_BODY_TOO_LARGE') return refusalAnswer(413, 'Request Entity Too Large', 'Request is too large.');
+  if (code?.startsWith('FST_ERR_CTP_INVALID_MEDIA_TYPE'))
+    return { status: 415, body: faultBody(415, `Unknown mimetype: ${request.headers['content-type'] ?? ''}`), headers: {} };
+  if (code === 'FST_ERR_BAD_URL') return refusalAnswer(400, 'Bad Request', 'The path of the URL is not valid percent encoding of UTF-8.');
+  if (code?.startsWith('FST_') && statusCode !== undefined && statusCode < 500)
+    return { status: statusCode, body: faultBody(statusCode, (error as Error).message), headers: {} };
+  return null;
+}
+
+/** Answers what Node could not read as HTTP: unknown methods as the API does, all else with 400 or 431. */
+async function answerBrokenRequest(app: FastifyInstance, error: Error & { code?: string; rawPacket?: Buffer }, socket: Socket): Promise<void> {
+  if (!socket.writable) return void socket.destroy();
+  const line = /^[A-Z]{1,20} (\/\S*) HTTP\/1\.[01]\r\n/u.exec(error.rawPacket?.toString('latin1') ?? '');
+  if (error.code === 'HPE_INVALID_METHOD' && line?.[1] !== undefined) return answerUnknownMethod(app, line[1], error.rawPacket, socket);
+  const status = error.code === 'HPE_HEADER_OVERFLOW' ? 431 : 400;
+  const title = status === 431 ? 'Request Header Fields Too Large' : 'Bad Request';
+  writeRaw(socket, status, title, {}, JSON.stringify(refusalAnswer(status, title).body));
+}
+
+/** An unknown method is to the API what TRACE is: a method that no path has. */
+async function answerUnknownMethod(app: FastifyInstance, url: string, packet: Buffer | undefined, socket: Socket): Promise<void> {
+  const token = /\r\nx-auth-token: *([^\r\n]*)/iu.exec(packet?.toString('latin1') ?? '')?.[1];
+  const answer = await app.inject({ method: 'TRACE' as 'GET', url, headers: token === undefined ? {} : { 'x-auth-token': token } });
+  const kept = Object.fromEntries(['allow', 'x-openstack-request-id'].flatMap((name) => (name in answer.headers ? [[name, String(answer.headers[name])]] : [])));
+  writeRaw(socket, answer.statusCode, answer.statusMessage, kept, answer.body);
+}
+
+function writeRaw(socket: Socket, status: number, title: string, headers: Readonly<Record<string, string>>, body: string): void {
+  const lines = Object.entries({ 'content-type': 'application/json', 'content-length': String(Buffer.byteLength(body)), connection: 'close', ...headers });
+  socket.end(`HTTP/1.1 ${status} ${title}\r\n${lines.map(([name, value]) => `${name}: ${value}\r\n`).join('')}\r\n${body}`);
+}
+

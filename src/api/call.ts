@@ -1,0 +1,26 @@
+/** One request on its way through the API, and its answer. */
+import type { Caller } from '../cloud/identity.ts';
+import type { ApiDeps } from './deps.ts';
+import type { QueryArgs } from './query.ts';
+
+/** A request, authenticated. */
+export type Call = {
+  readonly deps: ApiDeps;
+  readonly caller: Caller;
+  readonly method: string;
+  /** The URL's path without query, as it came. */
+  readonly path: string;
+  /** What stands for `:name` in the route. */
+  readonly params: Readonly<Record<string, string>>;
+  readonly query: QueryArgs;
+  /** Scheme and host that links in answers begin with. */
+  readonly base_url: string;
+  /** The body read as JSON; undefined when there is none. Throws `Fault` 400 or 415. */
+  body(): unknown;
+};
+
+/** What is sent back; without body the answer is empty. */
+export type Answer = { readonly status: number; readonly body?: unknown };
+
+/** Answers one route and method. Throws `Fault` for everything that is the caller's to know. */
+export type Handler = (call: Call) => Promise<Answer> | Answer;

@@ -1,0 +1,73 @@
+/** What every route of the identity facade works with. */
+import type { FastifyRequest } from 'fastify';
+import type { Caller } from '../../cloud/identity.ts';
+import type { LocalIdentity } from '../../cloud/local/identity.ts';
+import { Fault } from '../../model/faults.ts';
+import { catalogAt } from './catalog.ts';
+import type { CatalogEntry, CatalogService } from './catalog.ts';
+import { baseUrl, queryOf, tokenOf } from './http.ts';
+
+/** How the facade is mounted. */
+export type IdentityFacadeOptions = {
+  readonly identity: LocalIdentity;
+  /** `http://127.0.0.1:9876`; null: the address that each client used (its Host header). */
+  readonly base_url: string | null;
+  /** Default `/identity`. */
+  readonly prefix?: string;
+  /** Default `RegionOne`. */
+  readonly region?: string;
+  /** Default: identity, load-balancer and network. */
+  readonly services?: readonly CatalogService[];
+};
+
+/** The options with nothing left out. */
+export type IdentityContext = Required<IdentityFacadeOptions>;
+
+/** Who sent a request. Throws `Fault` 401. */
+export function callerOf(context: IdentityContext, request: FastifyRequest): Promise<Caller> {
+  return context.identity.authenticate(tokenOf(request));
+}
+
+/** Throws `Fault` 403 unless the caller is an administrator, or is `user_id`. */
+export function requireAdmin(caller: Caller, action: string, user_id?: string): void {
+  if (caller.is_admin || (user_id !== undefined && caller.user_id === user_id)) return;
+  throw new Fault(403, `You are not authorized to perform the requested action: identity:${action}.`);
+}
+
+/** The address of something of this facade. */
+export function linkTo(context: IdentityContext, request: FastifyRequest, path: string): string {
+  return `${baseUrl(request, context.base_url)}${context.prefix}/v3${path}`;
+}
+
+/** The catalog as the sender of a request can reach it. */
+export function catalogFor(context: IdentityContext, request: FastifyRequest): readonly CatalogEntry[] {
+  return catalogAt(baseUrl(request, context.base_url), context.region, context.services);
+}
+
+/** A list as Keystone answers it. There is one page. */
+export function collection(
+  context: IdentityContext,
+  request: FastifyRequest,
+  name: string,
+  path: string,
+  items: readonly object[],
+): object {
+  return { [name]: items, links: { next: null, self: linkTo(context, request, path), previous: null } };
+}
+
+/** Those items whose shown attributes equal what the query asks for; parameters that are no attribute are ignored, as Keystone does. */
+export function matching<T extends object>(items: readonly T[], request: FastifyRequest): readonly T[] {
+  const wanted = [...queryOf(request)];
+  return items.filter((item) =>
+    wanted.every(([key, values]) => {
+      const value = (item as Readonly<Record<string, unknown>>)[key];
+      if (value === undefined || (typeof value === 'object' && value !== null)) return true;
+      return values.some((each) => String(value) === (typeof value === 'boolean' ? truth(each) : each));
+    }),
+  );
+}
+
+/** Keystone takes anything but these for true. */
+function truth(text: string): string {
+  return String(!['false', '0', 'no', 'off', 'f', 'n'].includes(text.toLowerCase()));
+}

@@ -1,0 +1,94 @@
+/** What the facades of the embedded services share: bodies, base addresses, tokens, and errors that speak the service's dialect. */
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { newId } from '../../lib/ids.ts';
+import { Fault } from '../../model/faults.ts';
+
+/** A refusal as its facade shows it. */
+export type Shown = { readonly status: number; readonly message: string; readonly cause: unknown };
+
+/** As octavia's own limit: oslo.middleware's `max_request_body_size`. */
+const BODY_LIMIT_BYTES = 114_688;
+
+/** Makes bodies buffers whatever their content type, and gives errors and answers the form of the service. Call it inside an encapsulated plugin. */
+export function prepareFacade(scope: FastifyInstance, errorBody: (shown: Shown) => object): void {
+  scope.removeAllContentTypeParsers();
+  scope.addContentTypeParser('*', { parseAs: 'buffer', bodyLimit: BODY_LIMIT_BYTES }, (_request, body, done) => done(null, body));
+  scope.addHook('onSend', (_request, reply, _payload, done) => {
+    if (!reply.hasHeader('x-openstack-request-id')) reply.header('x-openstack-request-id', `req-${newId()}`);
+    done();
+  });
+  scope.setErrorHandler((error, request, reply) => {
+    const shown = shownOf(error);
+    if (shown.status >= 500 && shown.status !== 503) request.log.error({ err: error }, 'request failed');
+    if (error instanceof Fault && error.retry_after_seconds !== undefined) reply.header('retry-after', String(error.retry_after_seconds));
+    if (shown.status === 401) reply.header('www-authenticate', 'Keystone');
+    return reply.code(shown.status).send(errorBody(shown));
+  });
+}
+
+/** What to tell a client about an error: a bug's text stays inside. */
+export function shownOf(error: unknown): Shown {
+  if (error instanceof Fault) return { status: error.status, message: error.message, cause: error };
+  const status = (error as { readonly statusCode?: unknown } | null)?.statusCode;
+  if (typeof status === 'number' && status >= 400 && status < 500) return { status, message: (error as Error).message, cause: error };
+  return { status: 500, message: 'An unexpected error prevented the server from fulfilling your request.', cause: error };
+}
+
+/** The address that the client reached us at, without a slash at the end: the configured one, or what its Host header says. */
+export function baseUrl(request: FastifyRequest, configured: string | null): string {
+  if (configured !== null) return configured.replace(/\/+$/u, '');
+  const host = request.host;
+  // What the header says goes into links: only what can be a host and a port is taken.
+  const named = /^(?:[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::\d{1,5})?$/u.test(host)
+    ? host
+    : `127.0.0.1:${request.socket.localPort ?? 9876}`;
+  return `${request.protocol}://${named}`;
+}
+
+/** A header's value when it was sent once. */
+export function header(request: FastifyRequest, name: string): string | undefined {
+  const value = request.headers[name];
+  return typeof value === 'string' ? value : undefined;
+}
+
+/** The token that a request carries. */
+export function tokenOf(request: FastifyRequest): string | undefined {
+  return header(request, 'x-auth-token');
+}
+
+/** An id in the path. Throws `Fault` 404 for what cannot be one, so that no look-up meets odd characters. */
+export function pathPart(request: FastifyRequest, name: string): string {
+  const id = (request.params as Readonly<Record<string, string | undefined>>)[name] ?? '';
+  if (!/^[\w.:-]{1,64}$/u.test(id)) throw new Fault(404, 'Could not find the requested resource.');
+  return id;
+}
+
+/** The values that each query parameter was given, in order. */
+export function queryOf(request: FastifyRequest): ReadonlyMap<string, readonly string[]> {
+  const query = request.query as Readonly<Record<string, string | readonly string[] | undefined>>;
+  return new Map(Object.entries(query).map(([key, value]) => [key, typeof value === 'string' ? [value] : (value ?? [])]));
+}
+
+/** Answers 204 without a body. */
+export function noContent(reply: FastifyReply): FastifyReply {
+  return reply.code(204).send();
+}
+
+/** The phrase of a status, as Keystone's `title`. */
+export function titleOf(status: number): string {
+  return titles[status] ?? (status >= 500 ? 'Internal Server Error' : 'Bad Request');
+}
+
+const titles: Readonly<Record<number, string>> = {
+  400: 'Bad Request',
+  401: 'Unauthorized',
+  403: 'Forbidden',
+  404: 'Not Found',
+  405: 'Method Not Allowed',
+  409: 'Conflict',
+  413: 'Request Entity Too Large',
+  415: 'Unsupported Media Type',
+  429: 'Too Many Requests',
+  500: 'Internal Server Error',
+  503: 'Service Unavailable',
+};

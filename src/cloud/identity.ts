@@ -1,0 +1,20 @@
+/** Who calls: the interface that each kind of identity implements (embedded, Keystone, noauth). */
+
+/** The caller of a request, as its token tells. */
+export type Caller = {
+  readonly user_id: string | null;
+  readonly user_name: string | null;
+  /** The project of the token; null with noauth, or for a token without scope. */
+  readonly project_id: string | null;
+  readonly domain_id: string | null;
+  readonly roles: readonly string[];
+  /** Everything is allowed: noauth, or the role `admin`. */
+  readonly is_admin: boolean;
+  readonly system_scope: boolean;
+};
+
+/** Turns the token of a request into its caller. */
+export interface Identity {
+  /** Throws `Fault` 401 when the token is missing, expired, revoked or forged, 503 when the identity service cannot be asked. */
+  authenticate(token: string | undefined): Promise<Caller>;
+}

@@ -1,0 +1,37 @@
+/** Queries of load balancers. */
+import type { Kysely } from 'kysely';
+import type { LoadBalancer, ProvisioningStatus } from '../model/index.ts';
+import { type IdList, rowQuery, tagsQuery, updateRows } from './rows.ts';
+import type { Tables } from './tables.ts';
+
+type Reader = Kysely<Tables>;
+
+/** The query of one load balancer. */
+export const loadbalancerQuery = (reader: Reader, id: string) => rowQuery(reader, 'loadbalancer', id);
+
+/** The queries of what an answer shows beside the columns: listeners, pools, tags. */
+export const loadbalancerRelations = (reader: Reader, ids: IdList) =>
+  [childQuery(reader, 'listener', ids), childQuery(reader, 'pool', ids), tagsQuery(reader, ids)] as const;
+
+const childQuery = (reader: Reader, table: 'listener' | 'pool', ids: IdList) =>
+  reader.selectFrom(table).select(['id', 'loadbalancer_id']).where('loadbalancer_id', 'in', ids).orderBy('created_at').orderBy('id');
+
+/** Sets the status of a load balancer and when it changed. */
+export const markLoadBalancer = (tx: Reader, id: string, provisioning_status: ProvisioningStatus, updated_at: string): Promise<void> =>
+  updateRows(tx, 'loadbalancer', [id], { provisioning_status, updated_at } as Partial<LoadBalancer>);
+
+/** Forgets a load balancer that never came to be, with everything of it: the API undoes a create whose port was refused. */
+export async function eraseLoadBalancer(tx: Reader, id: string): Promise<void> {
+  const pools = tx.selectFrom('pool').select('id').where('loadbalancer_id', '=', id);
+  const listeners = tx.selectFrom('listener').select('id').where('loadbalancer_id', '=', id);
+  const members = tx.selectFrom('member').select('id').where('pool_id', 'in', pools);
+  const monitors = tx.selectFrom('healthmonitor').select('id').where('pool_id', 'in', pools);
+  for (const ids of [members, monitors, pools, listeners]) await tx.deleteFrom('tag').where('resource_id', 'in', ids).execute();
+  await tx.deleteFrom('tag').where('resource_id', '=', id).execute();
+  await tx.deleteFrom('member').where('pool_id', 'in', pools).execute();
+  await tx.deleteFrom('healthmonitor').where('pool_id', 'in', pools).execute();
+  await tx.deleteFrom('listener').where('loadbalancer_id', '=', id).execute();
+  await tx.deleteFrom('pool').where('loadbalancer_id', '=', id).execute();
+  await tx.deleteFrom('reconciliation').where('loadbalancer_id', '=', id).execute();
+  await tx.deleteFrom('loadbalancer').where('id', '=', id).execute();
+}

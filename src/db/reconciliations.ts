@@ -1,0 +1,208 @@
+/**
+ * The queue, the lease and the fence: one row per load balancer says what was asked for (`generation`), what was carried
+ * out (`applied_generation`), and who works on it until when. A claim is one conditional UPDATE; every write of a pass
+ * checks owner and fence in its own transaction, so a worker that slept past its lease can change nothing.
+ */
+import { type Kysely, type RawBuilder, sql } from 'kysely';
+import type { Tables } from './tables.ts';
+
+/** A connection inside a transaction (or the database itself for a single statement). */
+type Tx = Kysely<Tables>;
+
+/** The right to work on one load balancer until `lease_until_ms` by the database's clock. */
+export type Lease = {
+  readonly loadbalancer_id: string;
+  readonly owner: string;
+  readonly fence: number;
+  /** Generation at the time of the claim. */
+  readonly generation: number;
+  readonly attempts: number;
+  readonly started_ms: number;
+};
+
+/** The lease was taken over by another worker, or released. */
+export class LeaseLost extends Error {
+  constructor(loadbalancer_id: string) {
+    super(`The lease on load balancer ${loadbalancer_id} is another worker's.`);
+    this.name = 'LeaseLost';
+  }
+}
+
+/** Makes the row of a new load balancer, generation 1; with `hold` the lease is the caller's until it is released or runs out. */
+export async function insertReconciliation(
+  tx: Tx,
+  loadbalancer_id: string,
+  hold?: { readonly owner: string; readonly lease_ms: number; readonly now: RawBuilder<number> },
+): Promise<{ generation: number; fence: number }> {
+  await tx
+    .insertInto('reconciliation')
+    .values({
+      loadbalancer_id,
+      generation: 1,
+      applied_generation: 0,
+      lease_owner: hold?.owner ?? null,
+      lease_until_ms: hold ? sql<number>`${hold.now} + ${hold.lease_ms}` : 0,
+      fence: 1,
+      attempts: 0,
+      started_ms: null,
+      not_before_ms: 0,
+      reason: null,
+    })
+    .execute();
+  return { generation: 1, fence: 1 };
+}
+
+/** Asks for another pass: generation + 1, due at once, failures forgotten. Returns the new generation. */
+export async function bumpGeneration(tx: Tx, loadbalancer_id: string): Promise<number> {
+  const row = await tx
+    .updateTable('reconciliation')
+    .set((eb) => ({ generation: eb('generation', '+', 1), attempts: 0, not_before_ms: 0, started_ms: null }))
+    .where('loadbalancer_id', '=', loadbalancer_id)
+    .returning('generation')
+    .executeTakeFirst();
+  return row?.generation ?? 0;
+}
+
+/** Gives back the lease that `insertReconciliation` took; one that is gone already is no error. */
+export async function releaseApiLease(tx: Tx, loadbalancer_id: string, fence: number): Promise<void> {
+  await tx
+    .updateTable('reconciliation')
+    .set({ lease_owner: null, lease_until_ms: 0 })
+    .where('loadbalancer_id', '=', loadbalancer_id)
+    .where('fence', '=', fence)
+    .execute();
+}
+
+/** Load balancers that have work now, the longest waiting first; a hint: only `claim` decides. */
+export async function listDue(tx: Tx, now: RawBuilder<number>, limit: number): Promise<readonly string[]> {
+  const rows = await tx
+    .selectFrom('reconciliation')
+    .select('loadbalancer_id')
+    .whereRef('generation', '>', 'applied_generation')
+    .where('not_before_ms', '<=', now)
+    .where((eb) => eb.or([eb('lease_owner', 'is', null), eb('lease_until_ms', '<', now)]))
+    .orderBy('not_before_ms')
+    .orderBy('loadbalancer_id')
+    .limit(limit)
+    .execute();
+  return rows.map((row) => row.loadbalancer_id);
+}
+
+/** Takes the lease if there is work and nobody else has it; null: not now, or another was faster. */
+export async function claim(
+  tx: Tx,
+  now: RawBuilder<number>,
+  loadbalancer_id: string,
+  owner: string,
+  lease_ms: number,
+): Promise<Lease | null> {
+  const row = await tx
+    .updateTable('reconciliation')
+    .set((eb) => ({
+      lease_owner: owner,
+      lease_until_ms: sql<number>`${now} + ${lease_ms}`,
+      fence: eb('fence', '+', 1),
+      started_ms: eb.fn.coalesce('started_ms', now),
+    }))
+    .where('loadbalancer_id', '=', loadbalancer_id)
+    .whereRef('generation', '>', 'applied_generation')
+    .where('not_before_ms', '<=', now)
+    .where((eb) => eb.or([eb('lease_owner', 'is', null), eb('lease_until_ms', '<', now)]))
+    .returning(['fence', 'generation', 'attempts', 'started_ms'])
+    .executeTakeFirst();
+  return row
+    ? { loadbalancer_id, owner, fence: row.fence, generation: row.generation, attempts: row.attempts, started_ms: row.started_ms ?? 0 }
+    : null;
+}
+
+/** Checks the lease and extends it; holds the row against other writers until the transaction ends. Throws `LeaseLost`. */
+export async function holdLease(tx: Tx, now: RawBuilder<number>, lease: Lease, lease_ms: number): Promise<{ generation: number }> {
+  const row = await ours(tx, lease)
+    .set({ lease_until_ms: sql<number>`${now} + ${lease_ms}` })
+    .returning('generation')
+    .executeTakeFirst();
+  if (!row) throw new LeaseLost(lease.loadbalancer_id);
+  return row;
+}
+
+/** Ends the pass without having finished: not to be claimed before `not_before_ms`. Throws `LeaseLost`. */
+export async function postpone(
+  tx: Tx,
+  lease: Lease,
+  change: { readonly not_before_ms: number; readonly attempts: number; readonly reason: string },
+): Promise<void> {
+  const result = await ours(tx, lease)
+    .set({
+      lease_owner: null,
+      lease_until_ms: 0,
+      // A change that was asked for meanwhile made the row due at once: keep it so.
+      not_before_ms: sql<number>`CASE WHEN generation > ${lease.generation} THEN 0 ELSE ${change.not_before_ms} END`,
+      attempts: change.attempts,
+      reason: change.reason.slice(0, 2000),
+    })
+    .executeTakeFirst();
+  if (result.numUpdatedRows === 0n) throw new LeaseLost(lease.loadbalancer_id);
+}
+
+/** Ends the work: `generation` is applied. False: the generation moved, nothing was changed. Throws `LeaseLost`. */
+export async function complete(tx: Tx, lease: Lease, generation: number): Promise<boolean> {
+  const row = await ours(tx, lease)
+    .set((eb) => ({
+      applied_generation: sql<number>`CASE WHEN generation = ${generation} THEN generation ELSE applied_generation END`,
+      lease_owner: sql<string | null>`CASE WHEN generation = ${generation} THEN NULL ELSE lease_owner END`,
+      attempts: eb.val(0),
+      started_ms: eb.val(null),
+      reason: eb.val(null),
+    }))
+    .returning(['generation'])
+    .executeTakeFirst();
+  if (!row) throw new LeaseLost(lease.loadbalancer_id);
+  return row.generation === generation;
+}
+
+/** An UPDATE of the row as long as the lease is ours. */
+const ours = (tx: Tx, lease: Lease) =>
+  tx
+    .updateTable('reconciliation')
+    .where('loadbalancer_id', '=', lease.loadbalancer_id)
+    .where('lease_owner', '=', lease.owner)
+    .where('fence', '=', lease.fence);
+
+/** Amphora states in which a replacement may be asked for. */
+const replaceable = ['ALLOCATED', 'ERROR', 'FAILOVER_STOPPED', 'BOOTING', 'PENDING_CREATE'] as const;
+
+/**
+ * Asks for one amphora to be replaced, if its load balancer may change now (ACTIVE or ERROR): amphora PENDING_DELETE,
+ * load balancer PENDING_UPDATE, generation + 1. False: not now.
+ */
+export async function condemnAmphora(tx: Tx, amphora_id: string): Promise<boolean> {
+  const amphora = await tx.selectFrom('amphora').select(['loadbalancer_id', 'status']).where('id', '=', amphora_id).executeTakeFirst();
+  if (!amphora?.loadbalancer_id || !isReplaceable(amphora.status)) return false;
+  const lb = await tx
+    .updateTable('loadbalancer')
+    .set({ provisioning_status: 'PENDING_UPDATE' })
+    .where('id', '=', amphora.loadbalancer_id)
+    .where('provisioning_status', 'in', ['ACTIVE', 'ERROR'])
+    .executeTakeFirst();
+  if (lb.numUpdatedRows === 0n) return false;
+  await tx
+    .updateTable('amphora')
+    .set({ status: 'PENDING_DELETE' })
+    .where('id', '=', amphora_id)
+    .where('status', 'in', replaceable)
+    .execute();
+  await bumpGeneration(tx, amphora.loadbalancer_id);
+  return true;
+}
+
+/** Asks for every amphora of a load balancer to be replaced; the caller has locked the load balancer and bumps its generation. */
+export async function condemnAmphorae(tx: Tx, loadbalancer_id: string): Promise<void> {
+  await tx
+    .updateTable('amphora')
+    .set({ status: 'PENDING_DELETE' })
+    .where('loadbalancer_id', '=', loadbalancer_id)
+    .where('status', 'in', replaceable)
+    .execute();
+}
+
+const isReplaceable = (status: string): boolean => (replaceable as readonly string[]).includes(status);

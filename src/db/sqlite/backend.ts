@@ -1,0 +1,170 @@
+/** SQLite as a database engine: one writer, one or more readers, each in a thread or all in this one. */
+import { EventEmitter } from 'node:events';
+import { type CompiledQuery, type DatabaseConnection, type Kysely, type QueryResult, sql, type Transaction } from 'kysely';
+import type { Clock } from '../../lib/clock.ts';
+import type { Logger } from '../../lib/log.ts';
+import type { Backend } from '../backend.ts';
+import { DatabaseUnavailable } from '../errors.ts';
+import { Mutex } from '../mutex.ts';
+import { kyselyOver, transactionOver } from '../over.ts';
+import { isBatch } from '../read-many.ts';
+import type { Tables } from '../tables.ts';
+import { sqliteDialect, toRows, toSqlite, translate } from './dialect.ts';
+import { SqliteThread } from './remote.ts';
+import { SqliteConnection } from './statements.ts';
+import type { SqliteMode, SqlitePort } from './statements.ts';
+
+/** How a SQLite database is opened. */
+export type SqliteSettings = {
+  /** A file, or `:memory:`. */
+  readonly path: string;
+  /** In worker threads? A database in memory is in one, and its readers wait for its writer. */
+  readonly thread: boolean;
+  readonly readers: number;
+  readonly clock: Clock;
+  readonly log: Logger;
+};
+
+/** Opens nothing yet: each connection opens the file with its first query. */
+export function openSqlite(settings: SqliteSettings): Backend {
+  const writer = openPort(settings, false);
+  const mutex = new Mutex();
+  const readers = settings.path === ':memory:' ? [] : Array.from({ length: settings.readers }, () => openPort(settings, true));
+  const hints = new EventEmitter({ captureRejections: false }).setMaxListeners(0);
+  const afterCommit = new WeakMap<Transaction<Tables>, (() => void)[]>();
+  const emit = (channel: string, payload: string): void => void setImmediate(() => hints.emit(channel, payload));
+  return {
+    dialect: 'sqlite',
+    read: readers.length === 0 ? readingWithWriter(writer, mutex) : kyselyOver(sqliteDialect, new ReadConnection(readers)),
+    async transaction(work) {
+      const unlock = await mutex.lock();
+      try {
+        const connection = new WriteConnection(writer);
+        const tx = transactionOver(sqliteDialect, connection);
+        const result = await connection.carryOut(() => work(tx));
+        for (const hint of afterCommit.get(tx) ?? []) hint();
+        return result;
+      } finally {
+        unlock();
+      }
+    },
+    nowMs: () => sql`${settings.clock.now()}`,
+    async notify(channel, payload, tx) {
+      if (tx === undefined) emit(channel, payload);
+      else afterCommit.set(tx, [...(afterCommit.get(tx) ?? []), () => emit(channel, payload)]);
+    },
+    async listen(channel, handler) {
+      hints.on(channel, handler);
+      return () => void hints.off(channel, handler);
+    },
+    async close() {
+      hints.removeAllListeners();
+      // Whoever closes last moves the log into the file; it must be the one that may write.
+      for (const reader of readers) await reader.close();
+      await writer.close();
+    },
+  };
+}
+
+/** A connection of this thread that is opened by its first query, so that a file that cannot be opened is an answer to a query. */
+function openPort({ path, thread, log }: SqliteSettings, reader: boolean): SqlitePort {
+  if (thread) return new SqliteThread({ path, reader }, log);
+  let connection: SqliteConnection | undefined;
+  return {
+    execute: (request) => (connection ??= new SqliteConnection({ path, reader })).execute(request),
+    close: () => connection?.close(),
+  };
+}
+
+async function ask(port: SqlitePort, mode: SqliteMode, query?: CompiledQuery): Promise<QueryResult<never>> {
+  try {
+    if (query !== undefined && isBatch(query)) {
+      const results = await port.execute({ mode: mode === 'alone' ? 'snapshot' : mode, queries: query.batch.map(toSqlite) });
+      return { rows: results.map(toRows) as never[] };
+    }
+    const [result] = await port.execute({ mode, queries: query === undefined ? [] : [toSqlite(query)] });
+    return result === undefined ? { rows: [] } : { rows: toRows(result) as never[], numAffectedRows: BigInt(result.changes) };
+  } catch (error) {
+    throw translate(error);
+  }
+}
+
+const noStreams = (): never => {
+  throw new Error('rows are not streamed');
+};
+
+/** Reads outside transactions, by turns on each reader. */
+class ReadConnection implements DatabaseConnection {
+  readonly #ports: readonly SqlitePort[];
+  #turn = 0;
+  readonly streamQuery = noStreams;
+
+  constructor(ports: readonly SqlitePort[]) {
+    this.#ports = ports;
+  }
+
+  executeQuery<R>(query: CompiledQuery): Promise<QueryResult<R>> {
+    this.#turn = (this.#turn + 1) % this.#ports.length;
+    return ask(this.#ports[this.#turn]!, 'alone', query);
+  }
+}
+
+/** A database in memory has one connection: its readers must not see what the open transaction did, so they wait. */
+function readingWithWriter(port: SqlitePort, mutex: Mutex): Kysely<Tables> {
+  const executeQuery = async (query: CompiledQuery): Promise<QueryResult<never>> => {
+    if (/^(?:Insert|Update|Delete|Merge)/u.test(query.query.kind)) throw new Error('writes need a transaction: use Database.tx');
+    const unlock = await mutex.lock();
+    try {
+      return await ask(port, 'alone', query);
+    } finally {
+      unlock();
+    }
+  };
+  return kyselyOver(sqliteDialect, { executeQuery, streamQuery: noStreams });
+}
+
+/** The writer during one transaction; BEGIN travels with the first statement. */
+class WriteConnection implements DatabaseConnection {
+  readonly #port: SqlitePort;
+  #state: 'fresh' | 'open' | 'failed' | 'ended' = 'fresh';
+  readonly streamQuery = noStreams;
+
+  constructor(port: SqlitePort) {
+    this.#port = port;
+  }
+
+  async executeQuery<R>(query: CompiledQuery): Promise<QueryResult<R>> {
+    if (this.#state === 'failed' || this.#state === 'ended') throw new Error(`the transaction has ${this.#state}`);
+    const mode = this.#state === 'fresh' ? 'begin' : 'within';
+    this.#state = 'open';
+    try {
+      return await ask(this.#port, mode, query);
+    } catch (error) {
+      // SQLite could go on after a statement failed; PostgreSQL cannot, so nobody may.
+      this.#state = 'failed';
+      throw error;
+    }
+  }
+
+  /** Runs the work and commits; rolls back when it throws. */
+  async carryOut<T>(work: () => Promise<T>): Promise<T> {
+    try {
+      const result = await work();
+      if (this.#state === 'failed') throw new Error('the transaction has failed');
+      await this.#end('commit');
+      return result;
+    } catch (error) {
+      // A lost connection has rolled back already; the first error says more than a second one.
+      await this.#end('rollback').catch((failed: unknown) => {
+        if (!(failed instanceof DatabaseUnavailable)) throw failed;
+      });
+      throw error;
+    }
+  }
+
+  async #end(mode: 'commit' | 'rollback'): Promise<void> {
+    const wasBegun = this.#state === 'open' || this.#state === 'failed';
+    this.#state = 'ended';
+    if (wasBegun) await ask(this.#port, mode);
+  }
+}

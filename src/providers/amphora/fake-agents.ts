@@ -1,0 +1,106 @@
+/**
+ * Agents without amphorae (`amphora_noop_driver`): each has the state that a real one reports, lives as long as its
+ * instance, and refuses an older revision.
+ */
+import { createHash } from 'node:crypto';
+import type { FakeCompute } from '../../cloud/fake/compute.ts';
+import { type Amphora, Retry } from '../../model/index.ts';
+import type { PlugNetworkRequest } from '../../wire/agent-api.ts';
+import { type AmphoraAgents, ConfigRefused, type ObservedAgent, type VipPlug } from './agent-client.ts';
+
+type Body = { revision: number; text: string | null; plugged: Map<string, readonly string[]>; certificate: string | null };
+
+/** How the agents behave. */
+export type FakeAgentsOptions = {
+  readonly compute: FakeCompute;
+  readonly random?: () => number;
+  /** Probability that a call is not answered. */
+  readonly no_answer?: number;
+  /** What `haproxy -c` would print for a text; null: it is accepted. */
+  readonly refusal?: (text: string) => string | null;
+};
+
+/** Agents in memory, one for each ACTIVE instance. */
+export class FakeAgents implements AmphoraAgents {
+  readonly #options: FakeAgentsOptions;
+  readonly #bodies = new Map<string, Body>();
+
+  constructor(options: FakeAgentsOptions) {
+    this.#options = options;
+  }
+
+  async describe(amphora: Amphora): Promise<ObservedAgent | null> {
+    const body = this.#find(amphora);
+    if (body === null) return null;
+    return {
+      api_version: '1.0',
+      haproxy_version: '2.6',
+      capabilities: ['generation'],
+      revision: body.revision,
+      configuration_md5: body.text === null ? null : createHash('md5').update(body.text).digest('hex'),
+      running: body.text !== null,
+      plugged: [...body.plugged].map(([mac_address, addresses]) => ({ mac_address, addresses })),
+      maxconn_limit: null,
+      boot_id: null,
+      base_path: '/var/lib/octavia',
+      run_path: '/var/lib/octavia',
+    };
+  }
+
+  async plugVip(amphora: Amphora, plug: VipPlug, revision: number): Promise<void> {
+    const addresses = [plug.vip, plug.vrrp_ip, ...(plug.additional_vips ?? []).map((vip) => vip.ip_address)];
+    const body = this.#obey(amphora, revision);
+    body.plugged.set(
+      plug.mac_address,
+      addresses.filter((address) => typeof address === 'string'),
+    );
+  }
+
+  async plugNetwork(amphora: Amphora, plug: PlugNetworkRequest, revision: number): Promise<void> {
+    this.#obey(amphora, revision).plugged.set(
+      plug.mac_address,
+      (plug.fixed_ips ?? []).map((ip) => ip.ip_address),
+    );
+  }
+
+  async putHaproxy(amphora: Amphora, _loadbalancer_id: string, text: string, revision: number): Promise<void> {
+    const body = this.#obey(amphora, revision);
+    const refusal = this.#options.refusal?.(text) ?? null;
+    if (refusal !== null) throw new ConfigRefused(refusal);
+    body.text = text;
+  }
+
+  async putCertificate(amphora: Amphora, pem: string, revision: number): Promise<void> {
+    this.#obey(amphora, revision).certificate = pem;
+  }
+
+  async deleteHaproxy(amphora: Amphora, _loadbalancer_id: string, revision: number): Promise<void> {
+    this.#obey(amphora, revision).text = null;
+  }
+
+  /** The configuration that an instance runs; null: none. For tests. */
+  configurationOf(compute_id: string): string | null {
+    return this.#bodies.get(compute_id)?.text ?? null;
+  }
+
+  #find(amphora: Amphora): Body | null {
+    const { compute, random, no_answer = 0 } = this.#options;
+    const instance = compute.all().find((each) => each.compute_id === amphora.compute_id);
+    if (instance?.status !== 'ACTIVE') {
+      if (amphora.compute_id !== null && !instance) this.#bodies.delete(amphora.compute_id);
+      return null;
+    }
+    if (no_answer > 0 && (random?.() ?? 1) < no_answer) return null;
+    const body = this.#bodies.get(instance.compute_id) ?? { revision: 0, text: null, plugged: new Map(), certificate: null };
+    this.#bodies.set(instance.compute_id, body);
+    return body;
+  }
+
+  #obey(amphora: Amphora, revision: number): Body {
+    const body = this.#find(amphora);
+    if (body === null) throw new Retry(`The agent of amphora ${amphora.id} does not answer.`);
+    if (revision < body.revision) throw new Retry(`The agent of amphora ${amphora.id} has obeyed a newer controller.`);
+    body.revision = revision;
+    return body;
+  }
+}

@@ -1,0 +1,89 @@
+/** Looks at everything outside that concerns one load balancer: cloud, network and agents, all asked at once. */
+import type { Compute, Instance } from '../../cloud/compute.ts';
+import type { Network, NetworkCatalog, Port, PortService, Subnet } from '../../cloud/network.ts';
+import { type Amphora, type LoadBalancerTree, vipsOf } from '../../model/index.ts';
+import type { AmphoraAgents, ObservedAgent } from './agent-client.ts';
+import {
+  type AmphoraView,
+  instanceName,
+  memberPortName,
+  type Observed,
+  type PlanLimits,
+  vipDevice,
+  vrrpPortName,
+  type WantedConfiguration,
+} from './observed.ts';
+
+/** What observing needs. */
+export type Sight = {
+  readonly compute: Compute;
+  readonly ports: PortService;
+  readonly catalog: NetworkCatalog;
+  readonly agents: AmphoraAgents;
+  readonly limits: PlanLimits;
+  readonly now: () => number;
+  readonly newId: () => string;
+  /** What the amphora should run; null when the load balancer has nothing to serve. */
+  readonly render: (tree: LoadBalancerTree, amphora: Amphora, agent: ObservedAgent) => WantedConfiguration | null;
+};
+
+/** Asks compute, network and agents. Throws `Retry` when the cloud cannot be asked. */
+export async function observe(sight: Sight, tree: LoadBalancerTree, started_ms: number, signal: AbortSignal): Promise<Observed> {
+  const id = tree.loadbalancer.id;
+  const [instances, vip_ports, subnets] = await Promise.all([
+    sight.compute.listInstances({ loadbalancer_id: id }),
+    sight.ports.listPorts({ device_id: vipDevice(id) }),
+    findSubnets(sight, tree),
+  ]);
+  const networks = await findNetworks(sight, tree, subnets);
+  const amphorae = await Promise.all(tree.amphorae.map((amphora) => viewAmphora(sight, tree, amphora, instances, signal)));
+  const known = new Set(tree.amphorae.map((amphora) => amphora.id));
+  return {
+    now_ms: sight.now(),
+    started_ms,
+    new_ids: [sight.newId(), sight.newId()],
+    amphorae,
+    vip_ports,
+    subnets,
+    networks,
+    stray_instances: instances.filter((instance) => !known.has(instance.amphora_id)),
+    limits: sight.limits,
+  };
+}
+
+async function viewAmphora(
+  sight: Sight,
+  tree: LoadBalancerTree,
+  amphora: Amphora,
+  all: readonly Instance[],
+  signal: AbortSignal,
+): Promise<AmphoraView> {
+  const instances = all.filter((each) => each.name === instanceName(amphora.id)).toSorted((a, b) => a.created_ms - b.created_ms);
+  const isUp =
+    amphora.lb_network_ip !== null && instances.some((each) => each.status === 'ACTIVE' && each.compute_id === amphora.compute_id);
+  // One that is to be removed is not asked: its answer changes nothing, and a dead one costs a time-out.
+  const isAsked = isUp && amphora.status !== 'PENDING_DELETE' && tree.loadbalancer.provisioning_status !== 'PENDING_DELETE';
+  const [vrrp, members, agent] = await Promise.all([
+    sight.ports.listPorts({ name: vrrpPortName(amphora.id) }),
+    sight.ports.listPorts({ name: memberPortName(amphora.id) }),
+    isAsked ? sight.agents.describe(amphora, signal) : null,
+  ]);
+  const wanted = agent === null ? null : sight.render(tree, amphora, agent);
+  return { amphora, instances, ports: byId([...vrrp, ...members]), agent, wanted };
+}
+
+const byId = (ports: readonly Port[]): readonly Port[] => ports.toSorted((a, b) => (a.id < b.id ? -1 : 1));
+
+async function findSubnets(sight: Sight, tree: LoadBalancerTree): Promise<Map<string, Subnet>> {
+  const members = tree.pools.flatMap((pool) => pool.members.map((member) => member.subnet_id));
+  const ids = new Set([...vipsOf(tree.loadbalancer).map((vip) => vip.subnet_id), tree.loadbalancer.vip_subnet_id, ...members]);
+  const found = await Promise.all([...ids].map(async (id) => (id === null ? null : sight.catalog.findSubnet(id, null))));
+  return new Map(found.flatMap((subnet) => (subnet === null ? [] : [[subnet.id, subnet]])));
+}
+
+async function findNetworks(sight: Sight, tree: LoadBalancerTree, subnets: ReadonlyMap<string, Subnet>): Promise<Map<string, Network>> {
+  const ids = new Set([...subnets.values()].map((subnet) => subnet.network_id));
+  if (tree.loadbalancer.vip_network_id !== null) ids.add(tree.loadbalancer.vip_network_id);
+  const found = await Promise.all([...ids].map((id) => sight.catalog.findNetwork(id, null)));
+  return new Map(found.flatMap((network) => (network === null ? [] : [[network.id, network]])));
+}

@@ -1,0 +1,28 @@
+/** The amphora provider: load balancers served by instances that run HAProxy. */
+import type { Tx } from '../../db/database.ts';
+import { Fault } from '../../model/index.ts';
+import type { Provider } from '../provider.ts';
+import { apply, type Tools } from './apply.ts';
+import { observe } from './observe.ts';
+import type { Observed } from './observed.ts';
+import { plan } from './plan.ts';
+import type { AmphoraStep } from './steps.ts';
+
+/** Makes the provider from what it works with; `name` is `amphora` or its alias `octavia`. */
+export function amphoraProvider(tools: Tools, name: string, description: string): Provider<Observed, AmphoraStep, Tx> {
+  return {
+    describe: () => ({ name, description, reports_back: true }),
+    validate(tree) {
+      for (const pool of tree.pools) {
+        if (pool.lb_algorithm !== 'SOURCE_IP_PORT') continue;
+        throw new Fault(
+          501,
+          `Provider '${name}' does not support a requested option: Amphora provider does not support SOURCE_IP_PORT algorithm.`,
+        );
+      }
+    },
+    observe: (tree, work) => observe(tools, tree, work.started_ms, work.signal),
+    plan,
+    apply: (step, pass) => apply(tools, pass.observed as Observed, step, pass),
+  };
+}

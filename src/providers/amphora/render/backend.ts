@@ -1,0 +1,115 @@
+/** A pool behind one listener as HAProxy's backend. */
+import { type HealthMonitor, type Listener, type Member, type Owner, type PoolTree, Terminal } from '../../../model/index.ts';
+import type { ConfigLine, ConfigSection } from '../../../wire/haproxy-text.ts';
+import { backendName, checkedAddress, isServed, line, type Mode, modeOfPool, ownedLine } from './lines.ts';
+import { activeMonitor, checkTokens, monitorLines } from './monitor.ts';
+import { serverNumbers } from './server-number.ts';
+import type { RenderSettings } from './settings.ts';
+
+/** Where a stick table is shared with the other amphora: the name of the peers section. */
+type Peers = string | null;
+
+/** Renders a backend. Throws `Terminal` with the pool, a member or the monitor as owner for what we cannot serve. */
+export function renderBackend(pool: PoolTree, listener: Listener, peers: Peers, settings: RenderSettings): ConfigSection {
+  const owner: Owner = { type: 'pool', id: pool.id };
+  if (pool.tls_enabled) throw new Terminal(owner, 'TLS towards members is not supported');
+  const mode = modeOfPool(pool, listener);
+  const monitor = activeMonitor(pool.healthmonitor);
+  const lines = [
+    line('mode', mode),
+    ...(mode === 'http' ? [line('http-reuse', 'safe')] : []),
+    ...balanceLines(pool, owner),
+    ...persistenceLines(pool, mode, peers, settings, owner),
+    ...(monitor === null ? [] : monitorLines(monitor, settings)),
+    ...(mode === 'http' ? headerLines(listener) : []),
+    line('option', 'allbackups'),
+    // 0 is legal in the API and means the operator's default, as upstream has it; HAProxy would wait for ever.
+    line('timeout', 'connect', String(listener.timeout_member_connect || settings.timeout_member_connect)),
+    line('timeout', 'server', String(listener.timeout_member_data || settings.timeout_member_data)),
+    ...serverLines(pool, monitor, mode),
+  ];
+  return { kind: 'backend', name: backendName(pool.id, listener.id), owner, lines };
+}
+
+function balanceLines(pool: PoolTree, owner: Owner): ConfigLine[] {
+  switch (pool.lb_algorithm) {
+    case 'ROUND_ROBIN':
+      return [line('balance', 'roundrobin')];
+    case 'LEAST_CONNECTIONS':
+      return [line('balance', 'leastconn')];
+    case 'SOURCE_IP':
+      // Consistent: members come and go without a reload (HAProxy refuses that with the map) and few clients move.
+      return [line('balance', 'source'), line('hash-type', 'consistent')];
+    default:
+      throw new Terminal(owner, `the algorithm ${pool.lb_algorithm} is not supported`);
+  }
+}
+
+/** Cookies mean nothing without HTTP: the API accepts them there, and they are without effect. */
+function persistenceLines(pool: PoolTree, mode: Mode, peers: Peers, settings: RenderSettings, owner: Owner): ConfigLine[] {
+  const persistence = pool.session_persistence;
+  if (persistence === null) return [];
+  const shared = peers === null ? [] : ['peers', peers];
+  if (persistence.type === 'SOURCE_IP') {
+    return [line('stick-table', 'type', 'ipv6', 'size', settings.haproxy_stick_size, ...shared), line('stick', 'on', 'src')];
+  }
+  if (mode === 'tcp') return [];
+  if (persistence.type === 'HTTP_COOKIE') return [line('cookie', 'SRV', 'insert', 'indirect', 'nocache')];
+  const cookie = cookieArgument(persistence.cookie_name ?? '', owner);
+  return [
+    line('stick-table', 'type', 'string', 'len', '64', 'size', settings.haproxy_stick_size, ...shared),
+    line('stick', 'store-response', `res.cook(${cookie})`),
+    line('stick', 'match', `req.cook(${cookie})`),
+  ];
+}
+
+/**
+ * The name of a cookie as the argument of a sample fetch, which HAProxy reads a second time: only the characters of RFC
+ * 6265 (token) can be in it, of which the single quote alone would be read as more than itself.
+ */
+function cookieArgument(name: string, owner: Owner): string {
+  if (!/^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/u.test(name)) throw new Terminal(owner, 'cookie_name is not the name of a cookie');
+  return name.includes("'") ? `"${name}"` : name;
+}
+
+const headerFetches: Readonly<Record<string, string>> = {
+  'X-Forwarded-Port': '%[dst_port]',
+  'X-Forwarded-Proto': 'http',
+  'X-Forwarded-IP': '%[src]',
+  'X-Client-IP': '%[src]',
+  'X-Real-IP': '%[src]',
+};
+
+/** Headers that are switched on; what the client sent under these names goes, but for X-Forwarded-For, which is a list. */
+function headerLines(listener: Listener): ConfigLine[] {
+  const owner: Owner = { type: 'listener', id: listener.id };
+  const isOn = (name: string) => listener.insert_headers[name]?.toLowerCase() === 'true';
+  const set = Object.entries(headerFetches).filter(([name]) => isOn(name));
+  return [
+    ...(isOn('X-Forwarded-For') ? [ownedLine(owner, 'option', 'forwardfor')] : []),
+    ...set.map(([name, value]) => ownedLine(owner, 'http-request', 'set-header', name, value)),
+  ];
+}
+
+function serverLines(pool: PoolTree, monitor: HealthMonitor | null, mode: Mode): ConfigLine[] {
+  const members = pool.members.filter(isServed);
+  const numbers = pool.lb_algorithm === 'SOURCE_IP' ? serverNumbers(members.map((member) => member.id)) : null;
+  const hasCookie = mode === 'http' && pool.session_persistence?.type === 'HTTP_COOKIE';
+  return members.map((member) => serverLine(pool, member, monitor, { number: numbers?.get(member.id), hasCookie }));
+}
+
+type ServerTraits = { readonly number: number | undefined; readonly hasCookie: boolean };
+
+function serverLine(pool: PoolTree, member: Member, monitor: HealthMonitor | null, traits: ServerTraits): ConfigLine {
+  const owner: Owner = { type: 'member', id: member.id };
+  const tokens = ['server', member.id, `${checkedAddress(member.address, owner)}:${member.protocol_port}`];
+  if (traits.number !== undefined) tokens.push('id', String(traits.number));
+  tokens.push('weight', String(member.weight));
+  if (monitor !== null) tokens.push(...checkTokens(monitor, member));
+  if (traits.hasCookie) tokens.push('cookie', member.id);
+  if (pool.protocol === 'PROXY') tokens.push('send-proxy');
+  if (pool.protocol === 'PROXYV2') tokens.push('send-proxy-v2');
+  if (member.backup) tokens.push('backup');
+  if (!member.admin_state_up) tokens.push('disabled');
+  return { tokens, owner };
+}

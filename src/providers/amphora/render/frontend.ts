@@ -1,0 +1,60 @@
+/** A listener as HAProxy's frontend. */
+import { type Listener, type LoadBalancer, type Owner, Terminal, vipsOf } from '../../../model/index.ts';
+import { type ConfigLine, type ConfigSection, escapeLogFormat } from '../../../wire/haproxy-text.ts';
+import { backendName, checkedAddress, checkedCidr, line, modeOfListener } from './lines.ts';
+import type { RenderSettings } from './settings.ts';
+
+/** CIDRs in one ACL line: HAProxy reads at most 64 words, and a shorter line is easier to read. */
+const cidrsPerLine = 30;
+
+/** The connection limit of a listener: its own, or the default for -1 and 0, never more than the machine can have. */
+export function connectionLimit(listener: Listener, settings: RenderSettings): number {
+  const wanted = listener.connection_limit > 0 ? listener.connection_limit : settings.default_connection_limit;
+  return Math.min(wanted, settings.maxconn_limit ?? wanted);
+}
+
+/** Renders a frontend; `pool_id` is its default pool when that is served. Throws `Terminal` for a protocol that we cannot serve. */
+export function renderFrontend(lb: LoadBalancer, listener: Listener, pool_id: string | null, settings: RenderSettings): ConfigSection {
+  const owner: Owner = { type: 'listener', id: listener.id };
+  if (!['HTTP', 'TCP', 'HTTPS'].includes(listener.protocol))
+    throw new Terminal(owner, `listeners of protocol ${listener.protocol} are not supported`);
+  const inspect = listener.timeout_tcp_inspect;
+  const lines = [
+    line('maxconn', String(connectionLimit(listener, settings))),
+    // The last colon divides address and port, also of IPv6: upstream's agent reads it back in this form.
+    ...vipsOf(lb).map((vip) => line('bind', `${checkedAddress(vip.ip_address, owner)}:${listener.protocol_port}`)),
+    line('mode', modeOfListener(listener)),
+    ...cidrLines(listener, owner),
+    ...(pool_id === null ? [] : [line('default_backend', backendName(pool_id, listener.id))]),
+    line('timeout', 'client', String(listener.timeout_client_data || settings.timeout_client_data)),
+    ...(inspect > 0 ? [line('tcp-request', 'inspect-delay', String(inspect))] : []),
+    ...logLines(lb, listener, settings),
+  ];
+  return { kind: 'frontend', name: listener.id, owner, lines };
+}
+
+/** Several ACL lines of one name are one list. */
+function cidrLines(listener: Listener, owner: Owner): ConfigLine[] {
+  const cidrs = listener.allowed_cidrs.map((cidr) => checkedCidr(cidr, owner));
+  if (cidrs.length === 0) return [];
+  const count = Math.ceil(cidrs.length / cidrsPerLine);
+  const groups = Array.from({ length: count }, (_, index) => cidrs.slice(index * cidrsPerLine, (index + 1) * cidrsPerLine));
+  return [
+    ...groups.map((group) => line('acl', 'allowed_cidrs', 'src', ...group)),
+    line('tcp-request', 'connection', 'reject', 'unless', 'allowed_cidrs'),
+  ];
+}
+
+function logLines(lb: LoadBalancer, listener: Listener, settings: RenderSettings): ConfigLine[] {
+  if (settings.log_target === null || !settings.connection_logging) return [];
+  return [line('log-format', logFormat(settings.user_log_format, lb, listener))];
+}
+
+/** The operator's format with our ids filled in, in one pass; without HTTP there are no request and no status to show. */
+function logFormat(format: string, lb: LoadBalancer, listener: Listener): string {
+  const isHttp = modeOfListener(listener) === 'http';
+  return format.replaceAll(/\{\{\s*(project_id|lb_id)\s*\}\}|%\{\+Q\}r|%ST/gu, (found, word?: string) => {
+    if (word === undefined) return isHttp ? found : '-';
+    return escapeLogFormat(word === 'lb_id' ? lb.id : (lb.project_id ?? '-'));
+  });
+}

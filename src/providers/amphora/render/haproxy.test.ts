@@ -1,0 +1,292 @@
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { type LoadBalancerTree, type Owner, Terminal } from '../../../model/index.ts';
+import { type Rendered, renderHaproxy, ownerOfRefusal } from './haproxy.ts';
+import {
+  sampleAmphora,
+  sampleId,
+  sampleListener,
+  sampleLoadBalancer,
+  sampleMember,
+  sampleMonitor,
+  samplePool,
+  sampleSettings,
+  sampleTree,
+} from './sample-trees.ts';
+
+const id = sampleId;
+const golden = join(import.meta.dirname, 'golden');
+const stick = (type: 'SOURCE_IP' | 'HTTP_COOKIE' | 'APP_COOKIE', cookie_name: string | null = null) => ({
+  type,
+  cookie_name,
+  persistence_timeout: null,
+  persistence_granularity: null,
+});
+const settings = sampleSettings;
+const logged = { ...settings, log_target: '/run/rsyslog/octavia/log' };
+const render = (tree: LoadBalancerTree, given = settings): Rendered => renderHaproxy(tree, tree.amphorae[0] ?? sampleAmphora(), given);
+
+/** What each golden file in `golden/` is rendered from. */
+const shapes: Readonly<Record<string, Rendered>> = {
+  'http-basic': render(sampleTree()),
+  'http-no-pool': render(sampleTree({ listeners: [sampleListener({ default_pool_id: null })], pools: [] })),
+  'http-everything': render(
+    sampleTree({
+      loadbalancer: sampleLoadBalancer({
+        additional_vips: [
+          { subnet_id: id('listener'), ip_address: '2001:db8::10', port_id: null, network_id: null },
+          { subnet_id: id('listener'), ip_address: '203.0.113.10', port_id: null, network_id: null },
+        ],
+      }),
+      listeners: [
+        sampleListener({
+          connection_limit: 2000,
+          allowed_cidrs: ['10.0.0.0/8', '2001:db8::/32'],
+          timeout_client_data: 1000,
+          timeout_member_connect: 2000,
+          timeout_member_data: 3000,
+          timeout_tcp_inspect: 4000,
+          insert_headers: {
+            'X-Forwarded-For': 'true',
+            'X-Forwarded-Port': 'True',
+            'X-Forwarded-Proto': 'true',
+            'X-Forwarded-IP': 'true',
+            'X-Client-IP': 'true',
+            'X-Real-IP': 'false',
+          },
+        }),
+      ],
+      pools: [
+        samplePool({
+          session_persistence: stick('HTTP_COOKIE'),
+          healthmonitor: sampleMonitor({
+            http_version: 1.1,
+            domain_name: 'www.example.com',
+            url_path: '/health?x=1',
+            expected_codes: '200-204, 301',
+            http_method: 'HEAD',
+          }),
+        }),
+      ],
+    }),
+    logged,
+  ),
+  'tcp-members': render(
+    sampleTree({
+      listeners: [sampleListener({ protocol: 'TCP', protocol_port: 5432 })],
+      pools: [
+        samplePool({
+          protocol: 'TCP',
+          lb_algorithm: 'LEAST_CONNECTIONS',
+          healthmonitor: sampleMonitor({ type: 'TCP', delay: 0, timeout: 0 }),
+          members: [
+            sampleMember(1, { weight: 10 }),
+            sampleMember(2, { weight: 0 }),
+            sampleMember(3, { backup: true }),
+            sampleMember(4, { admin_state_up: false }),
+            sampleMember(5, { address: '2001:db8::5', monitor_address: '2001:db8::6', monitor_port: 9000 }),
+          ],
+        }),
+      ],
+    }),
+    logged,
+  ),
+  'source-ip': render(sampleTree({ pools: [samplePool({ lb_algorithm: 'SOURCE_IP', session_persistence: stick('SOURCE_IP') })] })),
+  'active-standby': render(
+    sampleTree({
+      loadbalancer: sampleLoadBalancer({ topology: 'ACTIVE_STANDBY' }),
+      pools: [samplePool({ session_persistence: stick('APP_COOKIE', "it's.JSESSIONID") })],
+      amphorae: [sampleAmphora(2, { status: 'BOOTING' }), sampleAmphora(1), sampleAmphora(3, { status: 'ERROR' })],
+    }),
+  ),
+  'shared-pool': render(
+    sampleTree({
+      listeners: [
+        sampleListener(),
+        sampleListener({ id: id('listener', 2), protocol: 'TCP', protocol_port: 81 }),
+        sampleListener({
+          id: id('listener', 3),
+          protocol_port: 82,
+          timeout_client_data: 0,
+          timeout_member_connect: 0,
+          timeout_member_data: 0,
+        }),
+      ],
+    }),
+    { ...settings, maxconn_limit: null, run_as: null, nbthread: null, hard_stop_after_seconds: null },
+  ),
+  https: render(
+    sampleTree({
+      listeners: [
+        sampleListener({ protocol: 'HTTPS', protocol_port: 443 }),
+        sampleListener({ id: id('listener', 2), protocol: 'HTTPS', protocol_port: 444, default_pool_id: id('pool', 2) }),
+      ],
+      pools: [
+        samplePool({ protocol: 'HTTPS', healthmonitor: sampleMonitor({ type: 'HTTPS' }) }),
+        samplePool({
+          id: id('pool', 2),
+          protocol: 'HTTPS',
+          healthmonitor: sampleMonitor({ id: id('healthmonitor', 2), type: 'TLS-HELLO' }),
+          session_persistence: stick('HTTP_COOKIE'),
+        }),
+      ],
+    }),
+  ),
+  proxy: render(
+    sampleTree({
+      listeners: [
+        sampleListener({ protocol: 'TCP' }),
+        sampleListener({ id: id('listener', 2), protocol_port: 81, default_pool_id: id('pool', 2) }),
+      ],
+      pools: [samplePool({ protocol: 'PROXY' }), samplePool({ id: id('pool', 2), protocol: 'PROXYV2' })],
+    }),
+  ),
+  ping: render(sampleTree({ pools: [samplePool({ healthmonitor: sampleMonitor({ type: 'PING' }) })] }), {
+    ...settings,
+    ping_command: '/var/lib/octavia/ping-wrapper.sh',
+  }),
+  'left-out': render(
+    sampleTree({
+      listeners: [
+        sampleListener(),
+        sampleListener({ id: id('listener', 2), protocol_port: 81, admin_state_up: false }),
+        sampleListener({ id: id('listener', 3), protocol_port: 82, default_pool_id: id('pool', 2) }),
+        sampleListener({ id: id('listener', 4), protocol_port: 83, provisioning_status: 'PENDING_DELETE' }),
+        sampleListener({ id: id('listener', 5), protocol_port: 84, refused: true, provisioning_status: 'ERROR' }),
+        sampleListener({ id: id('listener', 6), protocol_port: 85, protocol: 'UDP' }),
+        sampleListener({ id: id('listener', 7), protocol_port: 86, default_pool_id: id('pool', 3) }),
+      ],
+      pools: [
+        samplePool({
+          members: [
+            sampleMember(1),
+            sampleMember(2, { provisioning_status: 'PENDING_DELETE' }),
+            sampleMember(3, { refused: true }),
+            sampleMember(4, { provisioning_status: 'ERROR' }),
+          ],
+          healthmonitor: sampleMonitor({ admin_state_up: false }),
+        }),
+        samplePool({ id: id('pool', 2), admin_state_up: false }),
+        samplePool({ id: id('pool', 3), members: [], healthmonitor: sampleMonitor({ provisioning_status: 'PENDING_DELETE' }) }),
+        samplePool({ id: id('pool', 4) }),
+      ],
+    }),
+  ),
+};
+
+/** Runs `haproxy -c`; answers its exit code and what it printed. */
+function check(text: string): { status: number | null; output: string } {
+  const folder = mkdtempSync(join(tmpdir(), 'render-'));
+  try {
+    writeFileSync(join(folder, 'haproxy.cfg'), text);
+    const { status, stderr, stdout } = spawnSync('haproxy', ['-c', '-f', join(folder, 'haproxy.cfg')], { encoding: 'utf8' });
+    return { status, output: stderr + stdout };
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+const hasHaproxy = spawnSync('haproxy', ['-v']).status === 0;
+const skip = hasHaproxy ? false : 'haproxy is not installed';
+
+for (const [name, rendered] of Object.entries(shapes)) {
+  test(`${name} is rendered as its golden file says`, () => {
+    const path = join(golden, `${name}.cfg`);
+    if (process.env['UPDATE_GOLDEN'] !== undefined) {
+      mkdirSync(golden, { recursive: true });
+      writeFileSync(path, rendered.text);
+    }
+    assert.equal(rendered.text, readFileSync(path, 'utf8'));
+    assert.equal(rendered.text.split('\n').length - 1, rendered.owners.length);
+  });
+
+  test(`${name} is accepted by HAProxy`, { skip }, () => {
+    const { status, output } = check(rendered.text);
+    assert.equal(status, 0, output);
+    const surprises = output.split('\n').filter((line) => line.startsWith('[WARNING]') && !line.includes('server state file'));
+    assert.deepEqual(surprises, []);
+  });
+}
+
+test('a load balancer that is switched off has no frontends', () => {
+  assert.equal(render(sampleTree({ loadbalancer: sampleLoadBalancer({ admin_state_up: false }) })).frontends, 0);
+  assert.equal(shapes['left-out']?.frontends, 3);
+});
+
+test('each line of a member, a monitor, a pool and a listener has its owner', () => {
+  const tree = sampleTree({ pools: [samplePool({ healthmonitor: sampleMonitor() })] });
+  const { text, owners } = render(tree);
+  const ownerOf = (word: string): Owner | undefined => owners[text.split('\n').findIndex((line) => line.includes(word))];
+  assert.deepEqual(ownerOf('    server '), { type: 'member', id: id('member') });
+  assert.deepEqual(ownerOf('http-check expect'), { type: 'healthmonitor', id: id('healthmonitor') });
+  assert.deepEqual(ownerOf('balance'), { type: 'pool', id: id('pool') });
+  assert.deepEqual(ownerOf('bind'), { type: 'listener', id: id('listener') });
+  assert.equal(ownerOf('maxconn'), undefined);
+});
+
+test('the order of the rows is the order of the text, and the same tree gives the same bytes', () => {
+  const tree = sampleTree({ pools: [samplePool({ members: [sampleMember(2), sampleMember(1)] })] });
+  assert.equal(render(tree).text, render(structuredClone(tree)).text);
+  assert.ok(render(tree).text.indexOf(id('member', 2)) < render(tree).text.indexOf(id('member', 1)));
+});
+
+test('the limit of connections changes the frontend only, so that it needs no reload', () => {
+  const at = (connection_limit: number) => render(sampleTree({ listeners: [sampleListener({ connection_limit })] })).text.split('\n');
+  const before = at(-1);
+  const changed = at(2000).filter((line, index) => line !== before[index]);
+  assert.deepEqual(changed, ['    maxconn 2000']);
+});
+
+test('a server of a source-ip pool keeps its number when others come and go', () => {
+  const numbersOf = (count: number): Map<string, string> => {
+    const members = Array.from({ length: count }, (_, index) => sampleMember(index + 1));
+    const { text } = render(sampleTree({ pools: [samplePool({ lb_algorithm: 'SOURCE_IP', members: members.toReversed() })] }));
+    return new Map([...text.matchAll(/server (\S+) \S+ id (\d+)/gu)].map((match) => [match[1] ?? '', match[2] ?? '']));
+  };
+  const few = numbersOf(3);
+  const many = numbersOf(500);
+  assert.equal(new Set(many.values()).size, 500);
+  for (const [member, number] of few) assert.equal(many.get(member), number);
+});
+
+test('what cannot be served is refused with its owner', () => {
+  const refusals: readonly (readonly [LoadBalancerTree, Owner])[] = [
+    [sampleTree({ listeners: [sampleListener({ protocol: 'TERMINATED_HTTPS' })] }), { type: 'listener', id: id('listener') }],
+    [sampleTree({ pools: [samplePool({ lb_algorithm: 'SOURCE_IP_PORT' })] }), { type: 'pool', id: id('pool') }],
+    [sampleTree({ pools: [samplePool({ tls_enabled: true })] }), { type: 'pool', id: id('pool') }],
+    [sampleTree({ pools: [samplePool({ session_persistence: stick('APP_COOKIE', 'a)b') })] }), { type: 'pool', id: id('pool') }],
+    [
+      sampleTree({ pools: [samplePool({ healthmonitor: sampleMonitor({ type: 'PING' }) })] }),
+      { type: 'healthmonitor', id: id('healthmonitor') },
+    ],
+    [sampleTree({ pools: [samplePool({ members: [sampleMember(1, { address: 'unix@/run/x' })] })] }), { type: 'member', id: id('member') }],
+    [sampleTree({ listeners: [sampleListener({ allowed_cidrs: ['-f /etc/passwd'] })] }), { type: 'listener', id: id('listener') }],
+  ];
+  for (const [tree, owner] of refusals) {
+    assert.throws(
+      () => render(tree),
+      (error) => error instanceof Terminal && error.owner.type === owner.type && error.owner.id === owner.id,
+    );
+  }
+});
+
+test('the owner of a line that HAProxy refuses is found in what it prints', { skip }, () => {
+  const rendered = render(sampleTree({ pools: [samplePool({ healthmonitor: sampleMonitor({ expected_codes: '204-200' }) })] }));
+  const { status, output } = check(rendered.text);
+  assert.equal(status, 1);
+  assert.deepEqual(ownerOfRefusal(output, rendered), { type: 'healthmonitor', id: id('healthmonitor') });
+});
+
+test('refusals are read in the forms of HAProxy 2.6 and 3.0', () => {
+  const rendered = shapes['http-basic'] as Rendered;
+  const number = rendered.text.split('\n').findIndex((line) => line.includes(id('member', 2))) + 1;
+  const owner = { type: 'member', id: id('member', 2) };
+  assert.deepEqual(ownerOfRefusal(`[ALERT]    (7) : config : parsing [/x/haproxy.cfg:${number}] : 'server x' : bad\n`, rendered), owner);
+  assert.deepEqual(ownerOfRefusal(`[ALERT]    (7) : config : [/x/haproxy.cfg:${number}] : 'server b/x' : 'addr' : bad\n`, rendered), owner);
+  assert.equal(ownerOfRefusal('[ALERT]    (7) : config : parsing [/x/haproxy.cfg:2] : bad\n', rendered), null);
+  assert.equal(ownerOfRefusal('Segmentation fault\n', rendered), null);
+});

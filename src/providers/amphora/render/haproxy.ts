@@ -1,0 +1,99 @@
+/** The HAProxy configuration of an amphora, rendered from the load balancer's tree: pure text, one owner per line. */
+import type { Amphora, Listener, LoadBalancerTree, Owner, PoolTree } from '../../../model/index.ts';
+import { transportOf } from '../../../model/index.ts';
+import { complaintsOf } from '../../../wire/haproxy-check.ts';
+import { type ConfigSection, writeConfig } from '../../../wire/haproxy-text.ts';
+import { renderBackend } from './backend.ts';
+import { connectionLimit, renderFrontend } from './frontend.ts';
+import { isServed, line } from './lines.ts';
+import { activeMonitor } from './monitor.ts';
+import { peerName, renderPeers } from './peers.ts';
+import type { Rendered, RenderSettings } from './settings.ts';
+
+export type { Rendered, RenderSettings } from './settings.ts';
+
+/** HAProxy's own bound, as upstream caps it. */
+const largestMaxconn = 1_000_000;
+
+/** A frontend to be: a listener and its default pool when that is served. */
+type Service = { readonly listener: Listener; readonly pool: PoolTree | null };
+
+/**
+ * Renders the configuration of one amphora: all listeners but UDP and SCTP, and nothing that is switched off,
+ * being deleted or was refused before. Sections are named as upstream's: frontend `<listener>`, backend `<pool>:<listener>`, server
+ * `<member>`.
+ *
+ * Throws `Terminal` with its owner for what cannot be served or written: mark the owner as refused and render again, its
+ * siblings are not at fault.
+ */
+export function renderHaproxy(tree: LoadBalancerTree, amphora: Amphora, settings: RenderSettings): Rendered {
+  const services = servicesOf(tree);
+  const peers = renderPeers(tree, amphora);
+  const sections: ConfigSection[] = [
+    renderGlobal(tree, amphora, services, settings),
+    renderDefaults(settings),
+    ...(peers === null ? [] : [peers]),
+    ...services.flatMap(({ listener, pool }) => [
+      renderFrontend(tree.loadbalancer, listener, pool?.id ?? null, settings),
+      ...(pool === null ? [] : [renderBackend(pool, listener, peers?.name ?? null, settings)]),
+    ]),
+  ];
+  return { ...writeConfig(sections), frontends: services.length };
+}
+
+/** Whose line HAProxy refuses in its output (`haproxy -c`); null when it names none or the line is no resource's. */
+export function ownerOfRefusal(output: string, rendered: Rendered): Owner | null {
+  return complaintsOf(output, rendered).find((complaint) => complaint.owner !== undefined)?.owner ?? null;
+}
+
+function servicesOf(tree: LoadBalancerTree): Service[] {
+  if (!tree.loadbalancer.admin_state_up) return [];
+  const pools = new Map(tree.pools.filter((pool) => pool.admin_state_up && isServed(pool)).map((pool) => [pool.id, pool]));
+  return tree.listeners
+    .filter((listener) => listener.admin_state_up && isServed(listener) && transportOf(listener.protocol) === 'tcp')
+    .map((listener) => ({ listener, pool: pools.get(listener.default_pool_id ?? '') ?? null }));
+}
+
+/** No `daemon`: the agent runs HAProxy in the foreground as master and worker, upstream's unit overrides it. */
+function renderGlobal(tree: LoadBalancerTree, amphora: Amphora, services: readonly Service[], settings: RenderSettings): ConfigSection {
+  const { id, topology } = tree.loadbalancer;
+  const { run_as, log_target, nbthread, hard_stop_after_seconds } = settings;
+  const hasPing = services.some(({ pool }) => activeMonitor(pool?.healthmonitor ?? null)?.type === 'PING');
+  const lines = [
+    ...(run_as === null ? [] : [line('user', run_as.user)]),
+    ...(run_as === null || run_as.group === null ? [] : [line('group', run_as.group)]),
+    ...(log_target === null ? [] : [line('log', log_target, `local${settings.user_log_facility}`)]),
+    ...(log_target === null ? [] : [line('log', log_target, `local${settings.administrative_log_facility}`, 'notice')]),
+    line('stats', 'socket', `${settings.run_path}/${id}.sock`, 'mode', '600', 'level', 'admin', 'expose-fd', 'listeners'),
+    line('server-state-file', `${settings.base_path}/${id}/servers-state`),
+    line('maxconn', String(globalMaxconn(services, settings))),
+    ...(nbthread === null ? [] : [line('nbthread', String(nbthread))]),
+    ...(hard_stop_after_seconds === null ? [] : [line('hard-stop-after', `${hard_stop_after_seconds}s`)]),
+    ...(topology === 'ACTIVE_STANDBY' ? [line('localpeer', peerName(amphora.id))] : []),
+    ...(hasPing ? [line('external-check'), line('insecure-fork-wanted')] : []),
+  ];
+  return { kind: 'global', lines };
+}
+
+/**
+ * Room for all listeners, and never less than the default: HAProxy cannot raise it while it runs, and a listener's limit
+ * must change without a reload.
+ */
+function globalMaxconn(services: readonly Service[], settings: RenderSettings): number {
+  const sum = services.reduce((total, { listener }) => total + connectionLimit(listener, settings), 0);
+  return Math.min(Math.max(sum, settings.default_connection_limit), settings.maxconn_limit ?? largestMaxconn, largestMaxconn);
+}
+
+function renderDefaults(settings: RenderSettings): ConfigSection {
+  const isLogged = settings.log_target !== null && settings.connection_logging;
+  const lines = [
+    ...(isLogged ? [line('log', 'global')] : []),
+    line('retries', '3'),
+    line('option', 'redispatch'),
+    // Splicing saves four fifths of the processor time of large bodies; its pipes are why maxconn_limit counts files twice.
+    line('option', 'splice-request'),
+    line('option', 'splice-response'),
+    line('option', 'http-keep-alive'),
+  ];
+  return { kind: 'defaults', lines };
+}

@@ -1,0 +1,225 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { spawn, spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import * as fc from 'fast-check';
+import { type LoadBalancerTree, Terminal } from '../../../model/index.ts';
+import { renderHaproxy } from './haproxy.ts';
+import {
+  sampleAmphora,
+  sampleListener,
+  sampleLoadBalancer,
+  sampleMember,
+  sampleMonitor,
+  samplePool,
+  sampleSettings,
+  sampleTree,
+} from './sample-trees.ts';
+
+const settings = { ...sampleSettings, log_target: '/run/log' };
+const render = (tree: LoadBalancerTree): string => renderHaproxy(tree, sampleAmphora(), settings).text;
+
+/** The words of each line as HAProxy 2.6 reads them (manual, section 2.2), written anew here to check the writer. */
+function readWords(text: string): string[][] {
+  return text.split('\n').map((line) => {
+    const words: string[] = [];
+    let word: string | undefined;
+    for (let index = 0; index < line.length; index += 1) {
+      const character = line[index] as string;
+      if (character === ' ' || character === '\t') {
+        if (word !== undefined) words.push(word);
+        word = undefined;
+      } else if (character === '#') break;
+      else if (character === "'") {
+        const end = line.indexOf("'", index + 1);
+        assert.ok(end > 0, 'a quote is left open');
+        word = (word ?? '') + line.slice(index + 1, end);
+        index = end;
+      } else if (character === '\\') {
+        index += 1;
+        word = (word ?? '') + (line[index] ?? '');
+      } else {
+        assert.ok(character !== '"' && character !== '$', 'a character that HAProxy gives a meaning');
+        word = (word ?? '') + character;
+      }
+    }
+    return word === undefined ? words : [...words, word];
+  });
+}
+
+/** All that a tenant can write as text, used in one tree. */
+type Writings = Record<
+  'name' | 'url_path' | 'domain_name' | 'expected_codes' | 'cookie_name' | 'header' | 'project_id' | 'address' | 'cidr',
+  string
+>;
+
+const harmless: Writings = {
+  name: 'name',
+  url_path: '/path',
+  domain_name: 'www.example.com',
+  expected_codes: '200',
+  cookie_name: 'SESSION',
+  header: 'true',
+  project_id: 'project',
+  address: '10.0.0.1',
+  cidr: '10.0.0.0/8',
+};
+
+function treeOf(writings: Writings): LoadBalancerTree {
+  const { name, project_id } = writings;
+  const named = { name, description: name, fault: name };
+  return sampleTree({
+    loadbalancer: sampleLoadBalancer({ name, description: name, project_id }),
+    listeners: [
+      sampleListener({
+        ...named,
+        allowed_cidrs: [writings.cidr],
+        insert_headers: { 'X-Forwarded-For': writings.header, [writings.header]: 'true' },
+      }),
+    ],
+    pools: [
+      samplePool({
+        ...named,
+        session_persistence: {
+          type: 'APP_COOKIE',
+          cookie_name: writings.cookie_name,
+          persistence_timeout: null,
+          persistence_granularity: name,
+        },
+        members: [sampleMember(1, { name, address: writings.address, monitor_address: writings.address })],
+        healthmonitor: sampleMonitor({
+          name,
+          url_path: writings.url_path,
+          domain_name: writings.domain_name,
+          expected_codes: writings.expected_codes,
+          http_version: 1.1,
+        }),
+      }),
+    ],
+  });
+}
+
+/** Where each text stands in the words of the rendered file: first word of the line, and the word before it. */
+const places: readonly (readonly [keyof Writings, string, (words: string[]) => string | undefined, (text: string) => string])[] = [
+  ['url_path', 'http-check send', (words) => words[words.indexOf('uri') + 1], (text) => text],
+  ['domain_name', 'http-check send', (words) => words.at(-1), (text) => text.replaceAll('%', '%%')],
+  [
+    'project_id',
+    'log-format',
+    (words) => words[1]?.slice(0, words[1].indexOf(` ${sampleLoadBalancer().id}`)),
+    (text) => text.replaceAll('%', '%%'),
+  ],
+];
+
+const hostile = fc.oneof(
+  fc.string({ unit: 'binary', maxLength: 60 }),
+  fc.string({ unit: 'grapheme-ascii', maxLength: 60 }),
+  fc.constantFrom(
+    '/ HTTP/1.0\r\nX: y',
+    "'\n    server x 1.2.3.4:80 '",
+    '# comment',
+    '"${HOME}"',
+    "it's",
+    '\\',
+    '%[env(HOME)]',
+    '{{ lb_id }}',
+    '$&',
+    '',
+    ' ',
+    '-f /etc/passwd',
+    'unix@/run/x',
+    '::1%lo',
+    'true',
+    '__proto__',
+    'constructor',
+  ),
+);
+
+test('what a tenant writes reaches HAProxy as the words it should be, or is refused with its owner', () => {
+  const lines = readWords(render(treeOf(harmless)));
+  const field = fc.constantFrom(...(Object.keys(harmless) as (keyof Writings)[]));
+  fc.assert(
+    fc.property(fc.dictionary(field, hostile, { maxKeys: 3 }), (changes) => {
+      const writings = { ...harmless, ...changes };
+      let text: string;
+      try {
+        text = render(treeOf(writings));
+      } catch (error) {
+        assert.ok(error instanceof Terminal, String(error));
+        return;
+      }
+      const words = readWords(text);
+      const kept = words.filter((line) => line.join(' ') !== 'option forwardfor');
+      const expected = lines.filter((line) => line.join(' ') !== 'option forwardfor');
+      assert.deepEqual(
+        kept.map((line) => [line.length, line[0]]),
+        expected.map((line) => [line.length, line[0]]),
+      );
+      for (const [name, start, pick, shown] of places) {
+        const line = words.find((each) => each.join(' ').startsWith(start)) ?? [];
+        assert.equal(pick(line), shown(writings[name]));
+      }
+    }),
+    { numRuns: 3000 },
+  );
+});
+
+test('control characters are refused wherever they would be written', () => {
+  for (const field of ['url_path', 'domain_name', 'cookie_name', 'expected_codes', 'address', 'cidr', 'project_id'] as const) {
+    for (const character of ['\n', '\r', '\0', '\u007f']) {
+      assert.throws(
+        () => render(treeOf({ ...harmless, [field]: `${harmless[field]}${character}x` })),
+        field === 'project_id' ? Error : Terminal,
+      );
+    }
+  }
+});
+
+const skip = spawnSync('haproxy', ['-v']).status === 0 ? false : 'haproxy is not installed';
+
+/** Answers the first bytes that come in at a port, and answers 200 to them. */
+function firstRequest(server: ReturnType<typeof createServer>): Promise<string> {
+  return new Promise((resolve) => {
+    server.on('connection', (socket: Socket) => {
+      socket.on('error', () => undefined);
+      socket.once('data', (bytes) => {
+        resolve(bytes.toString('latin1'));
+        socket.end('HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n');
+      });
+    });
+  });
+}
+
+test('a probe asks for the very path and host that the tenant wrote', { skip, timeout: 20_000 }, async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'probe-'));
+  const server = createServer();
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const url_path = `/a'b"c%[env(HOME)]$HOME#x\\y{}?q=%20&z=1`;
+  const domain_name = `h%[src]'"$x`;
+  const tree = treeOf({ ...harmless, url_path, domain_name, address: '127.0.0.1' });
+  const [pool] = tree.pools;
+  const member = sampleMember(1, { address: '127.0.0.1', protocol_port: (server.address() as AddressInfo).port });
+  const text = render({ ...tree, pools: [{ ...pool, members: [member] } as (typeof tree.pools)[number]] });
+  const path = join(folder, 'haproxy.cfg');
+  writeFileSync(path, `frontend f\n    bind unix@${join(folder, 's')}\n    timeout client 1s\n\n${text.slice(text.indexOf('\nbackend '))}`);
+  const child = spawn('haproxy', ['-db', '-f', path], { stdio: 'ignore' });
+  try {
+    const request = (await firstRequest(server)).split('\r\n');
+    assert.equal(request[0], `GET ${url_path} HTTP/1.1`);
+    assert.ok(
+      request.some((header) => header.toLowerCase() === `host: ${domain_name.toLowerCase()}`),
+      request.join('\n'),
+    );
+  } finally {
+    child.kill('SIGKILL');
+    await once(child, 'exit');
+    server.close();
+    rmSync(folder, { recursive: true, force: true });
+  }
+});

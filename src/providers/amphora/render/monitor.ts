@@ -1,0 +1,74 @@
+/** A health monitor as lines of HAProxy's backend and words of its servers. */
+import { type HealthMonitor, type Member, type Owner, Terminal } from '../../../model/index.ts';
+import { type ConfigLine, escapeLogFormat } from '../../../wire/haproxy-text.ts';
+import { checkedAddress, isServed, ownedLine } from './lines.ts';
+import type { RenderSettings } from './settings.ts';
+
+/** The monitor of a pool when it probes: there, served and switched on. */
+export const activeMonitor = (monitor: HealthMonitor | null): HealthMonitor | null =>
+  monitor !== null && monitor.admin_state_up && isServed(monitor) ? monitor : null;
+
+/** The lines of a backend. Throws `Terminal` with the monitor as owner for what HAProxy cannot probe. */
+export function monitorLines(monitor: HealthMonitor, settings: RenderSettings): ConfigLine[] {
+  const owner: Owner = { type: 'healthmonitor', id: monitor.id };
+  // Without it the interval bounds a probe: that is what a time-out of 0 is taken for, HAProxy would wait for ever.
+  const timeout = monitor.timeout > 0 ? [ownedLine(owner, 'timeout', 'check', `${monitor.timeout}s`)] : [];
+  // Health as the old worker knew it holds in the new one until the first probe.
+  return [ownedLine(owner, 'load-server-state-from-file', 'global'), ...timeout, ...probeLines(monitor, owner, settings)];
+}
+
+function probeLines(monitor: HealthMonitor, owner: Owner, settings: RenderSettings): ConfigLine[] {
+  switch (monitor.type) {
+    case 'HTTP':
+    case 'HTTPS':
+      return httpProbe(monitor, owner);
+    case 'TCP':
+    case 'TLS-HELLO':
+      return [];
+    case 'PING':
+      if (settings.ping_command === null) throw new Terminal(owner, 'health monitors of type PING are not supported');
+      return [ownedLine(owner, 'option', 'external-check'), ownedLine(owner, 'external-check', 'command', settings.ping_command)];
+    default:
+      throw new Terminal(owner, `health monitors of type ${monitor.type} need a UDP or SCTP pool`);
+  }
+}
+
+/** HAProxy 2.6 manual, `http-check send` and `http-check expect`: only the value of a header is a log format. */
+function httpProbe(monitor: HealthMonitor, owner: Owner): ConfigLine[] {
+  const version = monitor.http_version === null ? [] : ['ver', `HTTP/${monitor.http_version.toFixed(1)}`];
+  const host = monitor.domain_name === null ? [] : ['hdr', 'Host', escapeLogFormat(monitor.domain_name)];
+  return [
+    ownedLine(owner, 'option', 'httpchk'),
+    ownedLine(owner, 'http-check', 'send', 'meth', monitor.http_method ?? 'GET', 'uri', monitor.url_path ?? '/', ...version, ...host),
+    ownedLine(owner, 'http-check', 'expect', 'status', statusCodes(monitor.expected_codes ?? '200', owner)),
+  ];
+}
+
+/** `200, 202` and `200-204` as HAProxy lists them. */
+function statusCodes(expected: string, owner: Owner): string {
+  const codes = expected.split(',').map((code) => code.trim());
+  if (!codes.every((code) => /^\d{3}(?:-\d{3})?$/u.test(code))) throw new Terminal(owner, 'expected_codes are not HTTP status codes');
+  return codes.join(',');
+}
+
+/** The words of one server that is probed. */
+export function checkTokens(monitor: HealthMonitor, member: Member): string[] {
+  const isTls = monitor.type === 'HTTPS' || monitor.type === 'TLS-HELLO';
+  const owner: Owner = { type: 'member', id: member.id };
+  return [
+    'check',
+    ...(isTls ? ['check-ssl', 'verify', 'none'] : []),
+    // The API allows a delay of 0, HAProxy no interval of 0.
+    'inter',
+    `${Math.max(1, monitor.delay)}s`,
+    'fall',
+    String(monitor.max_retries_down),
+    'rise',
+    String(monitor.max_retries),
+    // Without brackets HAProxy takes the last group of an IPv6 address for a port.
+    ...(member.monitor_address === null ? [] : ['addr', bracketed(checkedAddress(member.monitor_address, owner))]),
+    ...(member.monitor_port === null ? [] : ['port', String(member.monitor_port)]),
+  ];
+}
+
+const bracketed = (address: string): string => (address.includes(':') ? `[${address}]` : address);

@@ -1,0 +1,43 @@
+/** What goes into a rendering besides the tree, and what comes out. */
+import type { WrittenConfig } from '../../../wire/haproxy-text.ts';
+
+/** The operator's choices, and what the agent says of its machine. */
+export type RenderSettings = {
+  /** Folder of configurations in the amphora (`[haproxy_amphora] base_path`, or what the agent reports). */
+  readonly base_path: string;
+  /** Folder of sockets in the amphora; upstream's agent expects it to be `base_path`. */
+  readonly run_path: string;
+  /** The most connections that HAProxy can have there, as the agent reports it; null: not known, no clamp. */
+  readonly maxconn_limit: number | null;
+  /** Threads of HAProxy; null: left to HAProxy. */
+  readonly nbthread: number | null;
+  /** Who HAProxy becomes after its start; null: it is started without root. The group is null where the agent sets it (upstream's). */
+  readonly run_as: { readonly user: string; readonly group: string | null } | null;
+  /** Longest life of an old worker after a reload; null: as long as its connections. */
+  readonly hard_stop_after_seconds: number | null;
+  /** Where HAProxy logs to (a socket's path or an address); null: it does not log. */
+  readonly log_target: string | null;
+  /** `[haproxy_amphora] connection_logging`: log each connection; without effect when there is no log target. */
+  readonly connection_logging: boolean;
+  /** `[haproxy_amphora] user_log_format`. */
+  readonly user_log_format: string;
+  /** Syslog facilities local0–local7 of connection logs and of HAProxy's own messages. */
+  readonly user_log_facility: number;
+  readonly administrative_log_facility: number;
+  /** `[haproxy_amphora] haproxy_stick_size`. */
+  readonly haproxy_stick_size: string;
+  /** `[haproxy_amphora] default_connection_limit`: the limit of a listener that has -1. */
+  readonly default_connection_limit: number;
+  /** `[haproxy_amphora] timeout_…` in milliseconds: what a listener's 0 stands for. */
+  readonly timeout_client_data: number;
+  readonly timeout_member_connect: number;
+  readonly timeout_member_data: number;
+  /** The program of PING monitors in the amphora; null: it has none, and such monitors are refused. */
+  readonly ping_command: string | null;
+};
+
+/** A rendered configuration: text, and `owners[n - 1]` of line n; the same input gives the same bytes. */
+export type Rendered = WrittenConfig & {
+  /** How many listeners it serves. With none HAProxy refuses to start: do not put it, remove what is there. */
+  readonly frontends: number;
+};

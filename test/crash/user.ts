@@ -1,0 +1,125 @@
+/** What users, operators and bad luck do in a history, as the API would write it. */
+import { bumpGeneration, condemnAmphora, condemnAmphorae, insertReconciliation } from '../../src/db/reconciliations.ts';
+import type { Tx } from '../../src/db/database.ts';
+import { sampleListener, sampleLoadBalancer, sampleMember, samplePool } from '../support/sample-trees.ts';
+import type { World } from './world.ts';
+
+/** Makes a load balancer with a listener, a pool and a member, PENDING_CREATE. */
+export async function create(world: World): Promise<string> {
+  const { newId } = world;
+  const id = newId();
+  const pool_id = newId();
+  const pending = { provisioning_status: 'PENDING_CREATE', operating_status: 'OFFLINE' } as const;
+  const vip = { vip_subnet_id: 'subnet', vip_network_id: 'network', vip_address: null, vip_port_id: null };
+  const topology = world.random() < 0.3 ? 'ACTIVE_STANDBY' : 'SINGLE';
+  const { members: _members, healthmonitor: _monitor, ...pool } = samplePool({ ...pending, id: pool_id, loadbalancer_id: id });
+  await world.db.tx(async (tx) => {
+    await tx
+      .insertInto('loadbalancer')
+      .values(sampleLoadBalancer({ ...pending, ...vip, id, topology }))
+      .execute();
+    await insertReconciliation(tx, id);
+    await tx.insertInto('pool').values(pool).execute();
+    await tx
+      .insertInto('listener')
+      .values(sampleListener({ ...pending, id: newId(), loadbalancer_id: id, default_pool_id: pool_id }))
+      .execute();
+    await tx
+      .insertInto('member')
+      .values(sampleMember(1, { ...pending, id: newId(), pool_id }))
+      .execute();
+  });
+  return id;
+}
+
+/** PENDING_UPDATE and a new generation, if the load balancer may be changed now. */
+async function mayChange(
+  tx: Tx,
+  id: string,
+  from: readonly ('ACTIVE' | 'ERROR')[],
+  to: 'PENDING_UPDATE' | 'PENDING_DELETE',
+): Promise<boolean> {
+  const changed = await tx
+    .updateTable('loadbalancer')
+    .set({ provisioning_status: to })
+    .where('id', '=', id)
+    .where('provisioning_status', 'in', from)
+    .executeTakeFirst();
+  if (changed.numUpdatedRows === 0n) return false;
+  await bumpGeneration(tx, id);
+  return true;
+}
+
+const membersOf = (tx: Tx, id: string) =>
+  tx
+    .selectFrom('member')
+    .innerJoin('pool', 'pool.id', 'member.pool_id')
+    .select(['member.id', 'member.pool_id'])
+    .where('pool.loadbalancer_id', '=', id)
+    .execute();
+
+/** Changes the weight of a member. */
+export const reweigh = (world: World, id: string): Promise<boolean> =>
+  world.db.tx(async (tx) => {
+    if (!(await mayChange(tx, id, ['ACTIVE'], 'PENDING_UPDATE'))) return false;
+    for (const member of (await membersOf(tx, id)).slice(0, 1)) {
+      await tx
+        .updateTable('member')
+        .set({ weight: Math.floor(world.random() * 256), provisioning_status: 'PENDING_UPDATE' })
+        .where('id', '=', member.id)
+        .execute();
+    }
+    return true;
+  });
+
+/** Adds a member. */
+export const addMember = (world: World, id: string): Promise<boolean> =>
+  world.db.tx(async (tx) => {
+    const members = await membersOf(tx, id);
+    const pool_id = members[0]?.pool_id;
+    if (pool_id === undefined || !(await mayChange(tx, id, ['ACTIVE'], 'PENDING_UPDATE'))) return false;
+    const address = `10.9.${Math.floor(world.random() * 250)}.${Math.floor(world.random() * 250)}`;
+    await tx
+      .insertInto('member')
+      .values(sampleMember(2, { id: world.newId(), pool_id, address, provisioning_status: 'PENDING_CREATE' }))
+      .onConflict((conflict) => conflict.doNothing())
+      .execute();
+    return true;
+  });
+
+/** Deletes all members but one. */
+export const dropMembers = (world: World, id: string): Promise<boolean> =>
+  world.db.tx(async (tx) => {
+    if (!(await mayChange(tx, id, ['ACTIVE'], 'PENDING_UPDATE'))) return false;
+    const ids = (await membersOf(tx, id)).slice(1).map((member) => member.id);
+    if (ids.length > 0) await tx.updateTable('member').set({ provisioning_status: 'PENDING_DELETE' }).where('id', 'in', ids).execute();
+    return true;
+  });
+
+/** Asks for new amphorae. */
+export const failover = (world: World, id: string): Promise<boolean> =>
+  world.db.tx(async (tx) => {
+    if (!(await mayChange(tx, id, ['ACTIVE', 'ERROR'], 'PENDING_UPDATE'))) return false;
+    await condemnAmphorae(tx, id);
+    return true;
+  });
+
+/** Deletes the load balancer with all its parts. */
+export const remove = (world: World, id: string): Promise<boolean> =>
+  world.db.tx((tx) => mayChange(tx, id, ['ACTIVE', 'ERROR'], 'PENDING_DELETE'));
+
+/** The cloud loses an instance, and the health manager notices. */
+export async function loseInstance(world: World, id: string): Promise<boolean> {
+  const victim = world.compute.all().find((instance) => instance.loadbalancer_id === id && instance.status === 'ACTIVE');
+  if (!victim) return false;
+  world.compute.lose(victim.compute_id);
+  return world.db.tx((tx) => condemnAmphora(tx, victim.amphora_id));
+}
+
+/** Somebody deletes a port by hand; the periodic look at ACTIVE load balancers finds it. */
+export async function losePort(world: World, id: string): Promise<boolean> {
+  const victim = [...world.network.ports.values()].find((port) => port.device_id === `lb-${id}`);
+  if (!victim) return false;
+  world.network.ports.delete(victim.id);
+  return world.db.tx((tx) => mayChange(tx, id, ['ACTIVE', 'ERROR'], 'PENDING_UPDATE'));
+}

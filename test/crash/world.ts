@@ -1,0 +1,170 @@
+/** The world of one history: a database, a cloud, a network and agents, and controllers that come, die and freeze. */
+import { createHash } from 'node:crypto';
+import { sql } from 'kysely';
+import { FakeCompute } from '../../src/cloud/fake/compute.ts';
+import type { Database, Tx } from '../../src/db/database.ts';
+import { claim, type Lease, listDue } from '../../src/db/reconciliations.ts';
+import { loadTree } from '../../src/db/tree.ts';
+import type { Clock } from '../../src/lib/clock.ts';
+import { silentLogger } from '../../src/lib/log.ts';
+import { Secret } from '../../src/lib/secret.ts';
+import type { LoadBalancerTree } from '../../src/model/index.ts';
+import { FakeAgents } from '../../src/providers/amphora/fake-agents.ts';
+import type { WantedConfiguration } from '../../src/providers/amphora/observed.ts';
+import { amphoraProvider } from '../../src/providers/amphora/provider.ts';
+import type { Provider, Step } from '../../src/providers/provider.ts';
+import { type Bench, type Ending, reconcile } from '../../src/worker/reconcile.ts';
+import { type Fate, SimulatedProcess } from './process.ts';
+import { StrictNetwork } from './strict-network.ts';
+
+/** The time that the world agrees on; moved by the history. */
+export class WorldClock implements Clock {
+  ms = Date.UTC(2026, 0, 1);
+  now(): number {
+    return this.ms;
+  }
+  sleep(): Promise<void> {
+    throw new Error('nothing in a history may sleep');
+  }
+}
+
+/** How rough the world is; probabilities per call. */
+export type Weather = { no_answer: number; build_error: number; refusal: number; late_listing_ms: number; build_ms: number };
+
+/** A controller at work: its process and what it does now. */
+export type Controller = { readonly process: SimulatedProcess; readonly bench: Bench; ending: Promise<Ending> | null };
+
+/** Everything of one history. */
+export type World = {
+  readonly db: Database;
+  readonly clock: WorldClock;
+  readonly compute: FakeCompute;
+  readonly network: StrictNetwork;
+  readonly agents: FakeAgents;
+  readonly weather: Weather;
+  readonly random: () => number;
+  readonly newId: () => string;
+  leases: number;
+  thefts: number;
+};
+
+/** A world around a database that other histories may use too: every id is new. */
+export function makeWorld(shared: Database, random: () => number, newId: () => string, weather: Weather): World {
+  const clock = new WorldClock();
+  const db = Object.create(shared, { nowMs: { value: () => sql<number>`cast(${clock.ms} as bigint)` } }) as Database;
+  const compute = new FakeCompute({
+    clock,
+    newId,
+    random,
+    get build_ms() {
+      return weather.build_ms;
+    },
+    get late_listing_ms() {
+      return weather.late_listing_ms;
+    },
+    get chance_of() {
+      return { build_error: weather.build_error, refusal: weather.refusal, no_answer: weather.no_answer };
+    },
+  });
+  const network = new StrictNetwork(() => weather.no_answer > 0 && random() < weather.no_answer);
+  const agents = new FakeAgents({
+    compute,
+    random,
+    get no_answer() {
+      return weather.no_answer;
+    },
+  });
+  return { db, clock, compute, network, agents, weather, random, newId, leases: 0, thefts: 0 };
+}
+
+/** The configuration stands for the tree: what a pass renders is a function of what it read. */
+export function renderForTest(tree: LoadBalancerTree): WantedConfiguration | null {
+  const members = tree.pools.flatMap((pool) => pool.members.filter((member) => member.provisioning_status !== 'PENDING_DELETE'));
+  if (tree.listeners.length === 0) return null;
+  const text = JSON.stringify([tree.listeners.map((each) => each.id), members.map((each) => [each.id, each.weight])]);
+  return { text, md5: createHash('md5').update(text).digest('hex'), owners: [], frontends: tree.listeners.length };
+}
+
+/** A controller with its own idea of the time (`skew_ms`), and a fate for each of its calls. */
+export function makeController(world: World, name: string, skew_ms: number, fate: (call: string) => Fate, mutate?: Mutate): Controller {
+  const process = new SimulatedProcess(name, fate);
+  const clock: Clock = { now: () => world.clock.ms + skew_ms, sleep: world.clock.sleep };
+  const provider = amphoraProvider(
+    {
+      compute: process.reach('compute', world.compute, ['createInstance', 'listInstances', 'deleteInstance', 'attachPort', 'detachPort']),
+      ports: process.reach('ports', world.network, ['createPort', 'listPorts', 'updatePort', 'deletePort']),
+      catalog: world.network,
+      agents: process.reach('agents', world.agents, [
+        'describe',
+        'plugVip',
+        'plugNetwork',
+        'putHaproxy',
+        'putCertificate',
+        'deleteHaproxy',
+      ]),
+      limits: { boot_timeout_ms: 300_000, late_listing_ms: 20_000, silence_timeout_ms: 30_000 },
+      now: clock.now,
+      newId: world.newId,
+      render: renderForTest,
+      issueCertificate: async (id) => ({
+        certificate: '',
+        key: new Secret(''),
+        pem: new Secret(`pem ${id}`),
+        serial: '1',
+        not_after: new Date(world.clock.ms + 2_592_000_000),
+      }),
+      bootFiles: () => [],
+      boot_network_ids: ['management'],
+      build_rate_limit: world.random() < 0.5 ? -1 : 2,
+    },
+    'amphora',
+    '',
+  ) as Provider<unknown, Step, Tx>;
+  const bench: Bench = {
+    db: process.reach('db', world.db, ['tx']),
+    providers: new Map([['amphora', mutate ? mutate(provider) : provider]]),
+    clock,
+    log: silentLogger,
+    lease_ms: 10_000,
+    patience: { max_attempts: 6, backoff_base_ms: 500, backoff_max_ms: 20_000, error_retry_ms: 60_000 },
+    random: world.random,
+    newId: world.newId,
+  };
+  return { process, bench, ending: null };
+}
+
+/** Changes a provider for a mutation test. */
+export type Mutate = (provider: Provider<unknown, Step, Tx>) => Provider<unknown, Step, Tx>;
+
+/** Lets a controller claim what is due and work on it until it ends, dies or freezes. False: nothing is due. */
+export async function work(world: World, controller: Controller): Promise<boolean> {
+  const { process, bench } = controller;
+  if (process.isDead || process.isFrozen) return false;
+  const due = await listDue(world.db.read, world.db.nowMs(), 20);
+  const id = due[Math.floor(world.random() * due.length)];
+  if (id === undefined) return false;
+  const holder = await world.db.read
+    .selectFrom('reconciliation')
+    .select('lease_owner')
+    .where('loadbalancer_id', '=', id)
+    .executeTakeFirst();
+  const lease: Lease | null = await world.db.tx((tx) => claim(tx, world.db.nowMs(), id, process.name, bench.lease_ms));
+  if (!lease) return true;
+  world.leases += 1;
+  if (holder?.lease_owner && holder.lease_owner !== process.name) world.thefts += 1;
+  controller.ending = reconcile(bench, lease, new AbortController().signal);
+  await untilStill(controller);
+  return true;
+}
+
+/** Waits until the controller's work has ended, or it is dead or frozen. */
+export async function untilStill(controller: Controller): Promise<void> {
+  if (controller.ending === null) return;
+  const ended = controller.ending.then(() => {
+    controller.ending = null;
+  });
+  await Promise.race([ended, controller.process.stopped()]);
+}
+
+/** The tree of a load balancer as it is now. */
+export const treeOf = (world: World, id: string): Promise<LoadBalancerTree | null> => loadTree(world.db.read, id);

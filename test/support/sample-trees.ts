@@ -1,0 +1,1 @@
+export * from '../../src/providers/amphora/render/sample-trees.ts';
