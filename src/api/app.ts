@@ -30,7 +30,7 @@ export function createApi(deps: ApiDeps): FastifyInstance {
     http: { maxHeaderSize: MAX_HEADER_BYTES },
     routerOptions: { ignoreTrailingSlash: true, maxParamLength: MAX_HEADER_BYTES, querystringParser: () => ({}) },
     frameworkErrors: (error, request, reply) => void sendError(deps, error, request as FastifyRequest, reply as unknown as FastifyReply),
-    clientErrorHandler: (error, socket) => void answerBrokenRequest(app, error as Error & { code?: string; rawPacket?: Buffer }, socket),
+    clientErrorHandler: (error, socket) => void answerBrokenRequest(app, error, socket),
   });
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
@@ -121,18 +121,19 @@ function frameworkAnswer(error: unknown, request: FastifyRequest): ErrorAnswer |
 }
 
 /** Answers what Node could not read as HTTP: unknown methods as the API does, all else with 400 or 431. */
-async function answerBrokenRequest(app: FastifyInstance, error: Error & { code?: string; rawPacket?: Buffer }, socket: Socket): Promise<void> {
+async function answerBrokenRequest(app: FastifyInstance, error: { readonly code?: string; readonly rawPacket?: unknown }, socket: Socket): Promise<void> {
   if (!socket.writable) return void socket.destroy();
-  const line = /^[A-Z]{1,20} (\/\S*) HTTP\/1\.[01]\r\n/u.exec(error.rawPacket?.toString('latin1') ?? '');
-  if (error.code === 'HPE_INVALID_METHOD' && line?.[1] !== undefined) return answerUnknownMethod(app, line[1], error.rawPacket, socket);
+  const packet = Buffer.isBuffer(error.rawPacket) ? error.rawPacket.toString('latin1') : '';
+  const line = /^[A-Z]{1,20} (\/\S*) HTTP\/1\.[01]\r\n/u.exec(packet);
+  if (error.code === 'HPE_INVALID_METHOD' && line?.[1] !== undefined) return answerUnknownMethod(app, line[1], packet, socket);
   const status = error.code === 'HPE_HEADER_OVERFLOW' ? 431 : 400;
   const title = status === 431 ? 'Request Header Fields Too Large' : 'Bad Request';
   writeRaw(socket, status, title, {}, JSON.stringify(refusalAnswer(status, title).body));
 }
 
 /** An unknown method is to the API what TRACE is: a method that no path has. */
-async function answerUnknownMethod(app: FastifyInstance, url: string, packet: Buffer | undefined, socket: Socket): Promise<void> {
-  const token = /\r\nx-auth-token: *([^\r\n]*)/iu.exec(packet?.toString('latin1') ?? '')?.[1];
+async function answerUnknownMethod(app: FastifyInstance, url: string, packet: string, socket: Socket): Promise<void> {
+  const token = /\r\nx-auth-token: *([^\r\n]*)/iu.exec(packet)?.[1];
   const answer = await app.inject({ method: 'TRACE' as 'GET', url, headers: token === undefined ? {} : { 'x-auth-token': token } });
   const kept = Object.fromEntries(['allow', 'x-openstack-request-id'].flatMap((name) => (name in answer.headers ? [[name, String(answer.headers[name])]] : [])));
   writeRaw(socket, answer.statusCode, answer.statusMessage, kept, answer.body);

@@ -107,6 +107,7 @@ function openBackend(options: DatabaseOptions): Backend {
   }
   const rest = url.slice(scheme.length);
   const path = rest.startsWith('//') ? rest.slice(2) : rest;
-  if (path !== ':memory:' && !path.startsWith('/')) throw new Error('The path of a SQLite database must be absolute: sqlite:///folder/file.');
+  if (path !== ':memory:' && !path.startsWith('/'))
+    throw new Error('The path of a SQLite database must be absolute: sqlite:///folder/file.');
   return openSqlite({ path, thread: options.thread ?? path !== ':memory:', readers: options.readers ?? 1, clock, log });
 }

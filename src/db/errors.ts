@@ -45,7 +45,9 @@ export class NewerSchema extends Error {
   readonly known: number;
 
   constructor(found: number, known: number) {
-    super(`The database has schema version ${found}, but this program knows versions up to ${known} only: run the version that wrote it, or a newer one.`);
+    super(
+      `The database has schema version ${found}, but this program knows versions up to ${known} only: run the version that wrote it, or a newer one.`,
+    );
     this.name = 'NewerSchema';
     this.found = found;
     this.known = known;

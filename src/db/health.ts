@@ -2,7 +2,7 @@
 import { type RawBuilder, sql } from 'kysely';
 import type { AmphoraStatus, OperatingStatus, ProvisioningStatus } from '../model/index.ts';
 import type { Database, Tx } from './database.ts';
-import { idsIn, rowsFrom } from './json-rows.ts';
+import { isAmong, rowsFrom } from './json-rows.ts';
 import { readMany } from './read-many.ts';
 
 /** An amphora that was heard, with as much of its load balancer as tells whether what is remembered of it still holds. */
@@ -39,30 +39,30 @@ export function readHeard(db: Database, amphora_ids: readonly string[]): Promise
       'work.applied_generation',
     ])
     .select(db.nowMs().as('now_ms'))
-    .where('amphora.id', 'in', idsIn(db.dialect, amphora_ids))
+    .where(isAmong(db.dialect, 'amphora.id', amphora_ids))
     .where('amphora.status', '!=', 'DELETED')
     .execute();
 }
 
 /** Statuses and switches of load balancers and their parts as flat rows, all of one state of the database. */
 export async function readStatuses(db: Database, loadbalancer_ids: readonly string[]) {
-  const among = (): RawBuilder<string> => idsIn(db.dialect, loadbalancer_ids);
+  const among = (column: string): RawBuilder<boolean> => isAmong(db.dialect, column, loadbalancer_ids);
   const [loadbalancers, listeners, pools, members] = await readMany(db.read, [
     db.read
       .selectFrom('loadbalancer')
       .select(['id', 'admin_state_up', 'provisioning_status', 'operating_status'])
-      .where('id', 'in', among())
+      .where(among('id'))
       .where('provisioning_status', '!=', 'DELETED'),
     db.read
       .selectFrom('listener')
       .select(['id', 'loadbalancer_id', 'admin_state_up', 'provisioning_status', 'operating_status'])
-      .where('loadbalancer_id', 'in', among()),
-    db.read.selectFrom('pool').select(['id', 'loadbalancer_id', 'operating_status']).where('loadbalancer_id', 'in', among()),
+      .where(among('loadbalancer_id')),
+    db.read.selectFrom('pool').select(['id', 'loadbalancer_id', 'operating_status']).where(among('loadbalancer_id')),
     db.read
       .selectFrom('member')
       .innerJoin('pool', 'pool.id', 'member.pool_id')
       .select(['member.id', 'member.pool_id', 'member.operating_status'])
-      .where('pool.loadbalancer_id', 'in', among()),
+      .where(among('pool.loadbalancer_id')),
   ]);
   return { loadbalancers, listeners, pools, members };
 }
@@ -89,7 +89,7 @@ export async function writeStatuses(tx: Tx, dialect: Database['dialect'], writes
   const rows = await tx
     .selectFrom('loadbalancer')
     .select('id')
-    .where('id', 'in', idsIn(dialect, asked))
+    .where(isAmong(dialect, 'id', asked))
     .where('provisioning_status', '!=', 'DELETED')
     .orderBy('id')
     .forUpdate()
@@ -106,7 +106,7 @@ export async function writeStatuses(tx: Tx, dialect: Database['dialect'], writes
     await tx
       .updateTable(table)
       .set({ operating_status })
-      .where('id', 'in', idsIn(dialect, ids))
+      .where(isAmong(dialect, 'id', ids))
       .where('operating_status', '!=', operating_status)
       .execute();
   }
@@ -259,7 +259,7 @@ export async function reviveAmphorae(tx: Tx, dialect: Database['dialect'], ampho
   await tx
     .updateTable('amphora')
     .set({ status: 'ALLOCATED' })
-    .where('id', 'in', idsIn(dialect, amphora_ids))
+    .where(isAmong(dialect, 'id', amphora_ids))
     .where('status', '=', 'FAILOVER_STOPPED')
     .execute();
 }

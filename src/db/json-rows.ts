@@ -5,11 +5,18 @@
 import { type RawBuilder, sql } from 'kysely';
 import type { Database } from './database.ts';
 
-/** `column in ${idsIn(…)}`: the ids as a subquery of texts. */
-export const idsIn = (dialect: Database['dialect'], ids: readonly string[]): RawBuilder<string> => {
+/**
+ * The condition that a column is one of the ids.
+ *
+ * On PostgreSQL an array made by a subquery: `in (select …)` would be a join, which was planned as a nested loop over all
+ * amphorae (0.8 s instead of 4 ms) as soon as the statistics said that all have the same status.
+ */
+export function isAmong(dialect: Database['dialect'], column: string, ids: readonly string[]): RawBuilder<boolean> {
   const json = JSON.stringify(ids);
-  return dialect === 'sqlite' ? sql`(select value from json_each(${json}))` : sql`(select json_array_elements_text(${json}::json))`;
-};
+  const subject = sql.ref(column);
+  if (dialect === 'sqlite') return sql`${subject} in (select value from json_each(${json}))`;
+  return sql`${subject} = any (array(select json_array_elements_text(${json}::json)))`;
+}
 
 /** What a column of `rowsFrom` holds. */
 export type JsonColumn = 'text' | 'integer';

@@ -43,7 +43,8 @@ export function migrate(db: Database, list: readonly Migration[] = migrations): 
   });
 }
 
-const execute = (tx: Tx, dialect: Database['dialect'], statement: string): Promise<unknown> => sql.raw(translate(statement, dialect)).execute(tx);
+const execute = (tx: Tx, dialect: Database['dialect'], statement: string): Promise<unknown> =>
+  sql.raw(translate(statement, dialect)).execute(tx);
 
 function translate(statement: string, dialect: Database['dialect']): string {
   if (dialect === 'sqlite') return statement.replace(/\bBOOLEAN\b/gu, 'INTEGER');

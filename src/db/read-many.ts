@@ -7,7 +7,9 @@ import type { Tables } from './tables.ts';
 /** A select query of Kysely's. */
 export type Readable<Row> = Compilable<Row> & OperationNodeSource;
 
-type RowsOf<Queries extends readonly Readable<unknown>[]> = { [I in keyof Queries]: Queries[I] extends Compilable<infer Row> ? Row[] : never };
+type RowsOf<Queries extends readonly Readable<unknown>[]> = {
+  [I in keyof Queries]: Queries[I] extends Compilable<infer Row> ? Row[] : never;
+};
 
 /** Several queries in one; SQLite's connections know it by this member and answer with one "row" (a list of rows) for each. */
 export type BatchQuery = CompiledQuery & { readonly batch: readonly CompiledQuery[] };
@@ -21,7 +23,10 @@ export const isBatch = (query: CompiledQuery): query is BatchQuery => 'batch' in
  * @param reader `Database.read`, or a transaction
  * @param queries select queries; each keeps its own order
  */
-export function readMany<const Queries extends readonly Readable<unknown>[]>(reader: Kysely<Tables>, queries: Queries): Promise<RowsOf<Queries>> {
+export function readMany<const Queries extends readonly Readable<unknown>[]>(
+  reader: Kysely<Tables>,
+  queries: Queries,
+): Promise<RowsOf<Queries>> {
   return execute<RowsOf<Queries>>(reader, compile(reader, queries));
 }
 

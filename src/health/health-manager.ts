@@ -195,7 +195,7 @@ class RunningHealthManager implements HealthManager {
     await this.#intake.work(taken.flatMap((each) => each.batch));
     for (const each of taken) each.done();
     this.#working = undefined;
-    if (this.#queue.length > 0) this.#schedule();
+    if (this.#queue.length > 0 || (this.#intake.hasRest && !this.#ending.signal.aborted)) this.#schedule();
   }
 
   #stored({ changed, bumped }: Stored): void {

@@ -77,6 +77,11 @@ export class Intake {
     this.#summaries.forget(loadbalancer_ids);
   }
 
+  /** Is something left to be stored? Then `work` is to be called again soon, with an empty batch if need be. */
+  get hasRest(): boolean {
+    return !this.#ledger.isEmpty;
+  }
+
   /** Works off a batch; never throws: what fails is counted and told to `onFailure`. Not to be called again before it has ended. */
   async work(batch: readonly Taken[]): Promise<void> {
     const { monotonicMs, heartbeat_interval_ms, onFailure, db } = this.#options;
@@ -100,7 +105,7 @@ export class Intake {
   }
 
   #settle(stored: Stored): void {
-    this.#summaries.forget(stored.skipped);
+    this.#summaries.forget(stored.given_up);
     this.#options.onStored(stored);
   }
 

@@ -8,20 +8,24 @@ import type { StatusChange } from './summary.ts';
 
 /** What a store did. */
 export type Stored = {
-  /** Load balancers whose statuses could not be stored because somebody else was writing to them. */
-  readonly skipped: readonly string[];
+  /** Load balancers whose statuses were given up: the row is gone, or somebody else holds it for too long. */
+  readonly given_up: readonly string[];
   /** Load balancers whose statuses were stored. */
   readonly changed: readonly string[];
   /** Load balancers that got work. */
   readonly bumped: readonly string[];
 };
 
+/** Stores that leave a load balancer out because somebody else writes to it, before its statuses are given up: about a second. */
+const mostTries = 20;
 /** Statistics of so many listeners are kept while the database is away. */
 const mostStatistics = 200_000;
 
 /** Collects writes and stores them all in one transaction. */
 export class Ledger {
   #statuses = new Map<string, StatusWrite>();
+  /** How often each load balancer was left out in succession. */
+  readonly #tries = new Map<string, number>();
   #seen = new Map<string, number>();
   #bumps = new Set<string>();
   #statistics = new Map<string, StatisticsWrite>();
@@ -61,7 +65,7 @@ export class Ledger {
 
   /** Stores everything in one transaction. When it fails the statistics stay here and the rest is dropped: later heartbeats say it again. */
   async store(db: Database, now_ms: number): Promise<Stored> {
-    const statuses = [...this.#statuses.values()];
+    const statuses = this.#statuses;
     const seen = [...this.#seen].map(([id, received_ms]) => ({ id, ago_ms: now_ms - received_ms }));
     const bumped = [...this.#bumps].toSorted();
     const statistics = this.#statistics;
@@ -71,19 +75,33 @@ export class Ledger {
     this.#statistics = new Map();
     try {
       const skipped = await db.tx(async (tx) => {
-        const left = await writeStatuses(tx, db.dialect, statuses);
+        const left = await writeStatuses(tx, db.dialect, [...statuses.values()]);
         await writeStatistics(tx, db.dialect, [...statistics.values()]);
         await writeLastSeen(tx, db, seen);
         for (const id of bumped) await bumpGeneration(tx, id);
         return left;
       });
-      const changed = new Set(statuses.map((write) => write.loadbalancer_id));
-      for (const id of skipped) changed.delete(id);
-      return { skipped, changed: [...changed], bumped };
+      return { ...this.#keepSkipped(statuses, new Set(skipped)), bumped };
     } catch (error) {
       for (const write of statistics.values()) this.#sum(write);
       throw error;
     }
+  }
+
+  #keepSkipped(statuses: ReadonlyMap<string, StatusWrite>, skipped: ReadonlySet<string>): { changed: string[]; given_up: string[] } {
+    const given_up: string[] = [];
+    for (const id of skipped) {
+      const tries = (this.#tries.get(id) ?? 0) + 1;
+      if (tries < mostTries) this.#tries.set(id, tries);
+      else given_up.push(id);
+    }
+    const changed = new Set<string>();
+    for (const [key, write] of statuses) {
+      if (!skipped.has(write.loadbalancer_id)) changed.add(write.loadbalancer_id);
+      else if (!given_up.includes(write.loadbalancer_id) && !this.#statuses.has(key)) this.#statuses.set(key, write);
+    }
+    for (const id of [...changed, ...given_up]) this.#tries.delete(id);
+    return { changed: [...changed], given_up };
   }
 
   #sum(write: StatisticsWrite): void {

@@ -1,9 +1,23 @@
 /** One random history: users, a rough cloud, controllers that die and freeze; then calm, and the state of the world is judged. */
 import type { Database } from '../../src/db/database.ts';
+import { bumpGeneration } from '../../src/db/reconciliations.ts';
+import type { LoadBalancerTree } from '../../src/model/index.ts';
+import { memberPortName, vipPortName, vrrpPortName } from '../../src/providers/amphora/observed.ts';
 import { seededRandom } from './seeded-random.ts';
 import type { Fate } from './process.ts';
 import * as user from './user.ts';
-import { type Controller, makeController, makeWorld, type Mutate, renderForTest, treeOf, untilStill, work, type World } from './world.ts';
+import {
+  type Controller,
+  makeController,
+  makeWorld,
+  type Mutate,
+  poison,
+  renderForTest,
+  treeOf,
+  untilStill,
+  work,
+  type World,
+} from './world.ts';
 
 /** How a history is made. */
 export type HistoryOptions = {
@@ -66,6 +80,13 @@ export async function playHistory(db: Database, options: HistoryOptions): Promis
   Object.assign(weather, { no_answer: 0, build_error: 0, refusal: 0 });
   await calmDown(story, mutate);
   const problems = await judge(story);
+  await lookForDrift(story, mutate);
+  problems.push(
+    ...judgeLeaks(
+      world,
+      (await treesOf(story)).filter((tree) => tree.loadbalancer.provisioning_status !== 'DELETED'),
+    ),
+  );
   return {
     seed,
     actions: story.actions,
@@ -87,6 +108,10 @@ const userActions = {
   remove: user.remove,
   lose_instance: user.loseInstance,
   lose_port: user.losePort,
+  add_odd_member: user.addOddMember,
+  change_monitor: user.changeMonitor,
+  change_shape: user.changeShape,
+  rotate: user.rotate,
 } as const;
 
 async function act(story: Story, fate: () => Fate, mutate: Mutate | undefined): Promise<void> {
@@ -146,6 +171,15 @@ async function calmDown(story: Story, mutate: Mutate | undefined): Promise<void>
   await sweep(world);
 }
 
+/** The periodic look at load balancers that nobody asked about: finds what a worker left that woke up too late. */
+async function lookForDrift(story: Story, mutate: Mutate | undefined): Promise<void> {
+  const { world } = story;
+  const calm = makeController(world, 'drift', 0, () => 'live', mutate);
+  for (const id of story.ids) await world.db.tx((tx) => bumpGeneration(tx, id));
+  for (let round = 0; round < 100 && (await isAnythingOpen(world, story.ids)); round += 1)
+    if (!(await work(world, calm))) world.clock.ms += 5000;
+}
+
 async function thaw(controller: Controller): Promise<void> {
   controller.process.thaw();
   await untilStill(controller);
@@ -176,43 +210,69 @@ async function sweep(world: World): Promise<void> {
 /** Stuck, leaked, stale: what must not be. */
 async function judge(story: Story): Promise<string[]> {
   const { world } = story;
+  const trees = await treesOf(story);
+  const deleted = trees.filter((tree) => tree.loadbalancer.provisioning_status === 'DELETED');
+  const kept = trees.filter((tree) => tree.loadbalancer.provisioning_status !== 'DELETED');
+  return [
+    ...(story.ids.length === trees.length ? [] : ['a load balancer vanished']),
+    ...deleted.flatMap((tree) =>
+      tree.amphorae.length + tree.listeners.length + tree.pools.length > 0 ? [`${tree.loadbalancer.id} is DELETED but not gone`] : [],
+    ),
+    ...kept.flatMap((tree) => judgeKept(world, tree)),
+  ];
+}
+
+const treesOf = async (story: Story): Promise<LoadBalancerTree[]> =>
+  (await Promise.all(story.ids.map((id) => treeOf(story.world, id)))).filter((tree) => tree !== null);
+
+function judgeKept(world: World, tree: LoadBalancerTree): string[] {
+  const { id, provisioning_status: status, topology } = tree.loadbalancer;
+  if (status !== 'ACTIVE') return [`${id} is stuck in ${status}: ${tree.loadbalancer.fault ?? ''}`];
   const problems: string[] = [];
-  const kept = new Set<string>();
-  for (const id of story.ids) {
-    const tree = await treeOf(world, id);
-    const status = tree?.loadbalancer.provisioning_status ?? 'missing';
-    if (status === 'DELETED') {
-      if ((tree?.amphorae.length ?? 0) > 0) problems.push(`${id} is DELETED with amphorae`);
-      continue;
-    }
-    kept.add(id);
-    if (status !== 'ACTIVE') problems.push(`${id} is stuck in ${status}: ${tree?.loadbalancer.fault ?? ''}`);
-    if (!tree || status !== 'ACTIVE') continue;
-    const wanted = renderForTest(tree);
-    const expected = tree.loadbalancer.topology === 'SINGLE' ? 1 : 2;
-    if (tree.amphorae.length !== expected) problems.push(`${id} has ${tree.amphorae.length} amphorae instead of ${expected}`);
-    for (const amphora of tree.amphorae) {
-      if (amphora.status !== 'ALLOCATED') problems.push(`${id}: an amphora is ${amphora.status}`);
-      if (world.agents.configurationOf(amphora.compute_id ?? '') !== wanted?.text)
-        problems.push(`${id}: an amphora runs an old configuration`);
-    }
-    if (tree.pools.some((pool) => pool.members.some((member) => member.provisioning_status !== 'ACTIVE')))
-      problems.push(`${id} has a member that is not ACTIVE`);
-    if (![...world.network.ports.values()].some((port) => port.id === tree.loadbalancer.vip_port_id))
-      problems.push(`${id} has no VIP port`);
+  const expected = topology === 'SINGLE' ? 1 : 2;
+  if (tree.amphorae.length !== expected) problems.push(`${tree.amphorae.length} amphorae instead of ${expected}`);
+  const wanted = renderForTest(tree)?.text ?? null;
+  for (const amphora of tree.amphorae) {
+    if (amphora.status !== 'ALLOCATED' || amphora.cert_busy)
+      problems.push(`an amphora is ${amphora.status}, certificate busy: ${amphora.cert_busy}`);
+    if (world.agents.configurationOf(amphora.compute_id ?? '') !== wanted) problems.push('an amphora runs an old configuration');
   }
-  for (const instance of world.compute.all())
-    if (!kept.has(instance.loadbalancer_id)) problems.push(`instance of ${instance.loadbalancer_id} leaked`);
-  const instances = world.compute.all().filter((instance) => kept.has(instance.loadbalancer_id)).length;
-  const amphorae = (await Promise.all([...kept].map((id) => treeOf(world, id)))).reduce(
-    (sum, tree) => sum + (tree?.amphorae.length ?? 0),
-    0,
+  if (!world.network.ports.has(tree.loadbalancer.vip_port_id ?? '')) problems.push('it has no VIP port');
+  for (const pool of tree.pools) {
+    const parts = [pool, ...pool.members, ...(pool.healthmonitor ? [pool.healthmonitor] : [])];
+    for (const part of parts) {
+      const due = 'address' in part && part.address === poison ? 'ERROR' : 'ACTIVE';
+      if (part.provisioning_status !== due) problems.push(`a part is ${part.provisioning_status} instead of ${due}`);
+    }
+    if (!pool.healthmonitor && pool.members.some((member) => member.operating_status === 'OFFLINE'))
+      problems.push('a member waits for a monitor that is gone');
+    if (pool.healthmonitor && pool.healthmonitor.operating_status !== 'ONLINE') problems.push('the monitor is not ONLINE');
+  }
+  for (const listener of tree.listeners) {
+    if (listener.provisioning_status !== 'ACTIVE') problems.push(`the listener is ${listener.provisioning_status}`);
+    if (listener.default_pool_id !== null && !tree.pools.some((pool) => pool.id === listener.default_pool_id))
+      problems.push('the listener points at nothing');
+  }
+  return problems.map((problem) => `${id}: ${problem}`);
+}
+
+/** Each instance and each port must be asked for by exactly one row. */
+function judgeLeaks(world: World, kept: readonly LoadBalancerTree[]): string[] {
+  const compute_ids = new Set(kept.flatMap((tree) => tree.amphorae.map((amphora) => amphora.compute_id)));
+  const problems = world.compute
+    .all()
+    .flatMap((instance) => (compute_ids.has(instance.compute_id) ? [] : [`instance ${instance.name} leaked`]));
+  if (world.compute.all().length !== compute_ids.size)
+    problems.push(`${world.compute.all().length} instances for ${compute_ids.size} amphorae`);
+  const names = new Set(
+    kept.flatMap((tree) => {
+      const hasFar = tree.pools.some((pool) => pool.members.some((member) => member.subnet_id === 'subnet-2'));
+      const amphorae = tree.amphorae.flatMap((amphora) => [vrrpPortName(amphora.id), ...(hasFar ? [memberPortName(amphora.id)] : [])]);
+      return [vipPortName(tree.loadbalancer.id), ...amphorae];
+    }),
   );
-  if (instances !== amphorae) problems.push(`${instances} instances for ${amphorae} amphorae`);
-  for (const port of world.network.ports.values()) {
-    if (port.device_id.startsWith('lb-') && !kept.has(port.device_id.slice(3))) problems.push(`port ${port.name} leaked`);
-  }
-  if (world.network.ports.size !== amphorae + kept.size)
-    problems.push(`${world.network.ports.size} ports for ${amphorae} amphorae and ${kept.size} VIPs`);
-  return problems;
+  const ports = [...world.network.ports.values()].map((port) => port.name);
+  const leaked = ports.filter((name) => !names.has(name)).map((name) => `port ${name} leaked`);
+  const missing = [...names].filter((name) => !ports.includes(name)).map((name) => `port ${name} is missing`);
+  return [...problems, ...leaked, ...missing, ...(new Set(ports).size === ports.length ? [] : ['a port was made twice'])];
 }

@@ -2,7 +2,7 @@
 import type { Network, NetworkCatalog, Port, PortService, PortSpec, Subnet } from '../../src/cloud/network.ts';
 import { Fault, Retry } from '../../src/model/index.ts';
 
-/** One network with one subnet; ids are fixed words. */
+/** Network `network` has subnet `subnet`, `network-2` has `subnet-2`. */
 export class StrictNetwork implements NetworkCatalog, PortService {
   readonly ports = new Map<string, Port>();
   #serial = 0;
@@ -17,15 +17,18 @@ export class StrictNetwork implements NetworkCatalog, PortService {
     const same = [...this.ports.values()].find((port) => port.name === spec.name && port.device_id === spec.device_id);
     if (same) return same;
     this.#serial += 1;
-    const wanted = spec.fixed_ips[0]?.ip_address;
-    if (wanted !== undefined && this.#isTaken(wanted)) throw new Fault(409, `Address ${wanted} is taken.`);
+    const fixed_ips = spec.fixed_ips.map(({ subnet_id, ip_address }) => ({
+      subnet_id,
+      ip_address: ip_address ?? `10.${subnet_id === 'subnet' ? 0 : 1}.${this.#serial >> 8}.${this.#serial & 255}`,
+    }));
+    for (const { ip_address } of fixed_ips) if (this.#isTaken(ip_address)) throw new Fault(409, `Address ${ip_address} is taken.`);
     const port: Port = {
       id: `port-${this.#serial}`,
       name: spec.name,
       network_id: spec.network_id,
       project_id: spec.project_id,
       mac_address: `fa:16:3e:00:${hex(this.#serial >> 8)}:${hex(this.#serial & 255)}`,
-      fixed_ips: [{ subnet_id: 'subnet', ip_address: wanted ?? `10.0.${this.#serial >> 8}.${this.#serial & 255}` }],
+      fixed_ips,
       device_id: spec.device_id,
       device_owner: spec.device_owner,
       security_groups: [],
@@ -61,20 +64,20 @@ export class StrictNetwork implements NetworkCatalog, PortService {
   }
 
   async findNetwork(id: string): Promise<Network | null> {
-    return { id, name: 'net', project_id: null, subnets: ['subnet'], mtu: 1500, port_security_enabled: true, shared: true };
+    return {
+      id,
+      name: 'net',
+      project_id: null,
+      subnets: [id.replace('network', 'subnet')],
+      mtu: 1500,
+      port_security_enabled: true,
+      shared: true,
+    };
   }
 
   async findSubnet(id: string): Promise<Subnet | null> {
-    return {
-      id,
-      name: 'subnet',
-      network_id: 'network',
-      project_id: null,
-      ip_version: 4,
-      cidr: '10.0.0.0/16',
-      gateway_ip: '10.0.0.1',
-      host_routes: [],
-    };
+    const network_id = id.replace('subnet', 'network');
+    return { id, name: id, network_id, project_id: null, ip_version: 4, cidr: '10.0.0.0/8', gateway_ip: '10.0.0.1', host_routes: [] };
   }
 
   async findPort(id: string): Promise<Port | null> {

@@ -1,8 +1,8 @@
 /** What users, operators and bad luck do in a history, as the API would write it. */
 import { bumpGeneration, condemnAmphora, condemnAmphorae, insertReconciliation } from '../../src/db/reconciliations.ts';
 import type { Tx } from '../../src/db/database.ts';
-import { sampleListener, sampleLoadBalancer, sampleMember, samplePool } from '../support/sample-trees.ts';
-import type { World } from './world.ts';
+import { sampleListener, sampleLoadBalancer, sampleMember, sampleMonitor, samplePool } from '../support/sample-trees.ts';
+import { poison, type World } from './world.ts';
 
 /** Makes a load balancer with a listener, a pool and a member, PENDING_CREATE. */
 export async function create(world: World): Promise<string> {
@@ -26,7 +26,7 @@ export async function create(world: World): Promise<string> {
       .execute();
     await tx
       .insertInto('member')
-      .values(sampleMember(1, { ...pending, id: newId(), pool_id }))
+      .values(sampleMember(1, { ...pending, operating_status: 'NO_MONITOR', id: newId(), pool_id }))
       .execute();
   });
   return id;
@@ -85,6 +85,76 @@ export const addMember = (world: World, id: string): Promise<boolean> =>
       .onConflict((conflict) => conflict.doNothing())
       .execute();
     return true;
+  });
+
+/** Adds a member on a network of its own, or one that HAProxy refuses. */
+export const addOddMember = (world: World, id: string): Promise<boolean> =>
+  world.db.tx(async (tx) => {
+    const pool_id = (await poolsOf(tx, id))[0]?.id;
+    if (pool_id === undefined || !(await mayChange(tx, id, ['ACTIVE'], 'PENDING_UPDATE'))) return false;
+    const odd = world.random() < 0.5 ? { address: poison } : { address: '10.1.200.1', subnet_id: 'subnet-2' };
+    await tx
+      .insertInto('member')
+      .values(sampleMember(3, { id: world.newId(), pool_id, ...odd, provisioning_status: 'PENDING_CREATE' }))
+      .onConflict((conflict) => conflict.doNothing())
+      .execute();
+    return true;
+  });
+
+const poolsOf = (tx: Tx, id: string) => tx.selectFrom('pool').select('id').where('loadbalancer_id', '=', id).execute();
+
+/** Adds a health monitor, or deletes the one there is. */
+export const changeMonitor = (world: World, id: string): Promise<boolean> =>
+  world.db.tx(async (tx) => {
+    const pool_id = (await poolsOf(tx, id))[0]?.id;
+    if (pool_id === undefined || !(await mayChange(tx, id, ['ACTIVE'], 'PENDING_UPDATE'))) return false;
+    const existing = await tx
+      .updateTable('healthmonitor')
+      .set({ provisioning_status: 'PENDING_DELETE' })
+      .where('pool_id', '=', pool_id)
+      .executeTakeFirst();
+    if (existing.numUpdatedRows > 0n) return true;
+    const monitor = sampleMonitor({ id: world.newId(), pool_id, provisioning_status: 'PENDING_CREATE', operating_status: 'OFFLINE' });
+    await tx.insertInto('healthmonitor').values(monitor).execute();
+    await tx.updateTable('member').set({ operating_status: 'OFFLINE' }).where('pool_id', '=', pool_id).execute();
+    return true;
+  });
+
+/** Deletes the listener or the pool, or makes a new one where there is none. */
+export const changeShape = (world: World, id: string): Promise<boolean> =>
+  world.db.tx(async (tx) => {
+    if (!(await mayChange(tx, id, ['ACTIVE'], 'PENDING_UPDATE'))) return false;
+    const part = world.random() < 0.5 ? 'listener' : 'pool';
+    const gone = await tx
+      .updateTable(part)
+      .set({ provisioning_status: 'PENDING_DELETE' })
+      .where('loadbalancer_id', '=', id)
+      .executeTakeFirst();
+    if (gone.numUpdatedRows > 0n) return true;
+    const pending = { id: world.newId(), loadbalancer_id: id, provisioning_status: 'PENDING_CREATE', operating_status: 'OFFLINE' } as const;
+    if (part === 'listener')
+      await tx
+        .insertInto('listener')
+        .values(sampleListener({ ...pending, default_pool_id: null }))
+        .execute();
+    else {
+      const { members: _members, healthmonitor: _monitor, ...pool } = samplePool(pending);
+      await tx.insertInto('pool').values(pool).execute();
+    }
+    return true;
+  });
+
+/** The certificates come due, as housekeeping finds: the load balancer stays ACTIVE meanwhile. */
+export const rotate = (world: World, id: string): Promise<boolean> =>
+  world.db.tx(async (tx) => {
+    const due = await tx
+      .updateTable('amphora')
+      .set({ cert_busy: true })
+      .where('loadbalancer_id', '=', id)
+      .where('status', '=', 'ALLOCATED')
+      .executeTakeFirst();
+    if (due.numUpdatedRows > 0n) await bumpGeneration(tx, id);
+    return due.numUpdatedRows > 0n;
   });
 
 /** Deletes all members but one. */

@@ -70,6 +70,7 @@ export function makeWorld(shared: Database, random: () => number, newId: () => s
   const agents = new FakeAgents({
     compute,
     random,
+    refusal,
     get no_answer() {
       return weather.no_answer;
     },
@@ -77,13 +78,39 @@ export function makeWorld(shared: Database, random: () => number, newId: () => s
   return { db, clock, compute, network, agents, weather, random, newId, leases: 0, thefts: 0 };
 }
 
-/** The configuration stands for the tree: what a pass renders is a function of what it read. */
+/** The address of a member that HAProxy will not have. */
+export const poison = '10.66.6.6';
+
+/** The configuration stands for the tree: what a pass renders is a function of what it read, one line for each part. */
 export function renderForTest(tree: LoadBalancerTree): WantedConfiguration | null {
-  const members = tree.pools.flatMap((pool) => pool.members.filter((member) => member.provisioning_status !== 'PENDING_DELETE'));
-  if (tree.listeners.length === 0) return null;
-  const text = JSON.stringify([tree.listeners.map((each) => each.id), members.map((each) => [each.id, each.weight])]);
-  return { text, md5: createHash('md5').update(text).digest('hex'), owners: [], frontends: tree.listeners.length };
+  const isServed = (part: { provisioning_status: string; refused: boolean }): boolean =>
+    part.provisioning_status !== 'PENDING_DELETE' && !part.refused;
+  const listeners = tree.listeners.filter(isServed);
+  if (listeners.length === 0) return null;
+  const parts = [
+    ...listeners.map((each) => ({
+      line: `listener ${each.id} ${tree.pools.find((pool) => pool.id === each.default_pool_id && isServed(pool))?.id}`,
+      owner: { type: 'listener', id: each.id } as const,
+    })),
+    ...tree.pools.filter(isServed).flatMap((pool) => [
+      {
+        line: `pool ${pool.id} ${pool.healthmonitor && isServed(pool.healthmonitor) ? pool.healthmonitor.id : ''}`,
+        owner: { type: 'pool', id: pool.id } as const,
+      },
+      ...pool.members
+        .filter(isServed)
+        .map((each) => ({ line: `member ${each.id} ${each.address} ${each.weight}`, owner: { type: 'member', id: each.id } as const })),
+    ]),
+  ];
+  const text = parts.map((part) => part.line).join('\n');
+  return { text, md5: createHash('md5').update(text).digest('hex'), owners: parts.map((part) => part.owner), frontends: listeners.length };
 }
+
+/** What `haproxy -c` would say. */
+const refusal = (text: string): string | null => {
+  const line = text.split('\n').findIndex((each) => each.includes(poison));
+  return line < 0 ? null : `[ALERT]    (1) : config : parsing [/var/lib/octavia/haproxy.cfg:${line + 1}] : 'server' : it is poison`;
+};
 
 /** A controller with its own idea of the time (`skew_ms`), and a fate for each of its calls. */
 export function makeController(world: World, name: string, skew_ms: number, fate: (call: string) => Fate, mutate?: Mutate): Controller {

@@ -44,7 +44,7 @@ function failureText(error: Error): string {
   const text = inspect(error.cause instanceof Error ? error.cause : (error.cause ?? error), { depth: 4, colors: false });
   return text
     .split('\n')
-    .filter((line) => !/^\s+at .*\(?node:internal/u.test(line))
+    .filter((line) => !/^\s+at .*\(?node:/u.test(line))
     .slice(0, 60)
     .join('\n');
 }

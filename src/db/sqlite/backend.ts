@@ -25,6 +25,8 @@ export type SqliteSettings = {
   readonly log: Logger;
 };
 
+const transactionLimitMs = 30_000;
+
 /** Opens nothing yet: each connection opens the file with its first query. */
 export function openSqlite(settings: SqliteSettings): Backend {
   const writer = openPort(settings, false);
@@ -41,7 +43,7 @@ export function openSqlite(settings: SqliteSettings): Backend {
       try {
         const connection = new WriteConnection(writer);
         const tx = transactionOver(sqliteDialect, connection);
-        const result = await connection.carryOut(() => work(tx));
+        const result = await withLimit(connection, () => work(tx));
         for (const hint of afterCommit.get(tx) ?? []) hint();
         return result;
       } finally {
@@ -64,6 +66,20 @@ export function openSqlite(settings: SqliteSettings): Backend {
       await writer.close();
     },
   };
+}
+
+/** Work that never ends must not keep the only writer for ever; PostgreSQL has `idle_in_transaction_session_timeout` for it. */
+async function withLimit<T>(connection: WriteConnection, work: () => Promise<T>): Promise<T> {
+  const { promise: expired, reject } = Promise.withResolvers<never>();
+  const timer = setTimeout(() => reject(new DatabaseUnavailable('the transaction took too long and was rolled back')), transactionLimitMs);
+  try {
+    return await Promise.race([connection.carryOut(work), expired]);
+  } catch (error) {
+    await connection.rollBack();
+    throw error;
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 /** A connection of this thread that is opened by its first query, so that a file that cannot be opened is an answer to a query. */
@@ -146,19 +162,21 @@ class WriteConnection implements DatabaseConnection {
     }
   }
 
-  /** Runs the work and commits; rolls back when it throws. */
+  /** Runs the work and commits; whoever gets an error from it must roll back. */
   async carryOut<T>(work: () => Promise<T>): Promise<T> {
+    const result = await work();
+    if (this.#state === 'failed') throw new Error('the transaction has failed');
+    await this.#end('commit');
+    return result;
+  }
+
+  /** Undoes what was done, if anything was and is not undone yet. */
+  async rollBack(): Promise<void> {
     try {
-      const result = await work();
-      if (this.#state === 'failed') throw new Error('the transaction has failed');
-      await this.#end('commit');
-      return result;
+      await this.#end('rollback');
     } catch (error) {
-      // A lost connection has rolled back already; the first error says more than a second one.
-      await this.#end('rollback').catch((failed: unknown) => {
-        if (!(failed instanceof DatabaseUnavailable)) throw failed;
-      });
-      throw error;
+      // A lost connection has rolled back already.
+      if (!(error instanceof DatabaseUnavailable)) throw error;
     }
   }
 

@@ -51,7 +51,8 @@ export class SqliteThread implements SqlitePort {
   }
 
   #start(): Worker {
-    const worker = new Worker(new URL('./thread.ts', import.meta.url), { workerData: this.#options, name: 'sqlite' });
+    // Without this process's own flags, which may be meant for its main script only.
+    const worker = new Worker(new URL('./thread.ts', import.meta.url), { workerData: this.#options, name: 'sqlite', execArgv: [] });
     this.#worker = worker;
     worker.on('message', (answer: ThreadAnswer) => this.#settle(worker, answer));
     worker.on('error', (error) => this.#lose(worker, error));

@@ -16,7 +16,11 @@ export type SqliteMode = 'alone' | 'snapshot' | 'begin' | 'within' | 'commit' | 
 export type SqliteRequest = { readonly mode: SqliteMode; readonly queries: readonly SqliteQuery[] };
 
 /** Rows as arrays in the order of `columns`; `changes` counts the rows that a statement without rows changed. */
-export type SqliteResult = { readonly columns: readonly string[]; readonly rows: readonly (readonly unknown[])[]; readonly changes: number };
+export type SqliteResult = {
+  readonly columns: readonly string[];
+  readonly rows: readonly (readonly unknown[])[];
+  readonly changes: number;
+};
 
 /** Where a connection goes; a path, or `:memory:` for a database of its own. A reader refuses writes. */
 export type SqliteOptions = { readonly path: string; readonly reader: boolean };
@@ -114,7 +118,11 @@ export class SqliteConnection implements SqlitePort {
     const { statement, columns } = this.#prepared.get(sql) ?? this.#prepare(sql);
     const values = parameters as readonly SQLInputValue[];
     if (columns.length === 0) return { columns, rows: [], changes: Number(statement.run(...values).changes) };
-    return { columns, rows: statement.all(...values) as unknown as unknown[][], changes: 0 };
+    const rows = statement.all(...values) as unknown as unknown[][];
+    if (rows[0] === undefined || rows[0].length === columns.length) return { columns, rows, changes: 0 };
+    // Another connection changed the schema, so SQLite read `*` anew.
+    this.#prepared.clear();
+    return this.#run({ sql, parameters });
   }
 
   #prepare(sql: string): Prepared {
@@ -134,7 +142,9 @@ function openFile({ path, reader }: SqliteOptions): DatabaseSync {
   const database = new DatabaseSync(path, { timeout: busyTimeoutMs, enableForeignKeyConstraints: true });
   try {
     if (path !== ':memory:') useWriteAheadLog(database);
-    database.exec('PRAGMA synchronous = FULL; PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF; PRAGMA journal_size_limit = 67108864');
+    database.exec(
+      'PRAGMA synchronous = FULL; PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF; PRAGMA journal_size_limit = 67108864',
+    );
     if (reader) database.exec('PRAGMA query_only = ON');
     return database;
   } catch (error) {
@@ -145,7 +155,7 @@ function openFile({ path, reader }: SqliteOptions): DatabaseSync {
 
 /** SQLite does not wait for others when two switch the same file to WAL at once, so we do. */
 function useWriteAheadLog(database: DatabaseSync): void {
-  for (const deadline = Date.now() + busyTimeoutMs; ; ) {
+  for (const deadline = Date.now() + busyTimeoutMs; ;) {
     try {
       database.exec('PRAGMA journal_mode = WAL');
       return;

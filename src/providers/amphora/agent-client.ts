@@ -1,6 +1,20 @@
 /** Speaks to the agents in amphorae: upstream's amphora REST API 1.0 over mutual TLS, and our additions where an agent announces them. */
-import type { Amphora } from '../../model/index.ts';
-import type { PlugNetworkRequest, PlugVipRequest } from '../../wire/agent-api.ts';
+import { createHash } from 'node:crypto';
+import { type Amphora, Retry } from '../../model/index.ts';
+import {
+  type AgentError,
+  type AgentFrameworkError,
+  type AgentInfo,
+  agentPaths,
+  type AgentState,
+  GENERATION_HEADER,
+  type ListenerEntry,
+  type PlugNetworkRequest,
+  type PlugVipRequest,
+  STALE_GENERATION,
+} from '../../wire/agent-api.ts';
+import { AgentConnections, type AgentRequest, type AgentResponse, AgentUnreachable, type ConnectionOptions } from './agent-connections.ts';
+import { AgentMemory } from './agent-memory.ts';
 
 /** The VIP's interface to plug: the body of `POST /plug/vip/{vip}` and the VIP of its path. */
 export type VipPlug = PlugVipRequest & { readonly vip: string };
@@ -13,7 +27,10 @@ export type ObservedAgent = {
   readonly capabilities: readonly string[];
   /** The highest revision it has obeyed; 0: none, or an agent that does not count. */
   readonly revision: number;
-  /** MD5 (hex) of the configuration that HAProxy is known to follow; null: none, or not known (put it again). */
+  /**
+   * MD5 (hex) of the configuration that HAProxy follows; null: the agent has none; `unknown`: it has one, but it is not
+   * certain that HAProxy has taken it (a crash between two calls, an agent that does not tell): put it again.
+   */
   readonly configuration_md5: string | null;
   /** Does HAProxy run? */
   readonly running: boolean;
@@ -61,4 +78,160 @@ export interface AmphoraAgents {
   putCertificate(amphora: Amphora, pem: string, revision: number, signal: AbortSignal): Promise<void>;
   /** Stops HAProxy and removes its configuration; none there is success. */
   deleteHaproxy(amphora: Amphora, loadbalancer_id: string, revision: number, signal: AbortSignal): Promise<void>;
+}
+
+/** How agents are reached, and where their files are when they do not say so. */
+export type AgentClientOptions = ConnectionOptions & {
+  /** `[haproxy_amphora] base_path`. */
+  readonly base_path: string;
+};
+
+/** Most amphorae of which something is remembered. */
+const remembered = 10_000;
+
+/** Speaks to real agents, ours and upstream's; the connections stay open until `close`. */
+export class AgentClient implements AmphoraAgents {
+  readonly #options: AgentClientOptions;
+  readonly #connections: AgentConnections;
+  readonly #memory = new AgentMemory(remembered);
+
+  constructor(options: AgentClientOptions) {
+    this.#options = options;
+    this.#connections = new AgentConnections(options);
+  }
+
+  async describe(amphora: Amphora, signal: AbortSignal): Promise<ObservedAgent | null> {
+    // What an agent says of itself takes no work: a shorter patience, so that a dead one does not hold a pass.
+    const call = { method: 'GET', path: agentPaths.info, signal, read_timeout_ms: this.#options.connect_timeout_ms } as const;
+    try {
+      const info = read<AgentInfo>(amphora, await this.#expect(amphora, call, [200]));
+      return info.octavia === undefined
+        ? await this.#describeUpstream(amphora, info, signal)
+        : this.#describeOurs(amphora, info, info.octavia);
+    } catch (error) {
+      if (error instanceof AgentUnreachable) return null;
+      throw error;
+    }
+  }
+
+  async plugVip(amphora: Amphora, plug: VipPlug, revision: number, signal: AbortSignal): Promise<void> {
+    const { vip, ...body } = plug;
+    await this.#expect(amphora, change('POST', agentPaths.plugVip(vip), revision, signal, body), [200, 202, 409]);
+    const others = plug.additional_vips?.map((each) => each.ip_address) ?? [];
+    const addresses = [vip, ...others, ...(typeof plug.vrrp_ip === 'string' ? [plug.vrrp_ip] : [])];
+    this.#memory.notePlugged(amphora.id, { mac_address: plug.mac_address, addresses });
+  }
+
+  async plugNetwork(amphora: Amphora, plug: PlugNetworkRequest, revision: number, signal: AbortSignal): Promise<void> {
+    await this.#expect(amphora, change('POST', agentPaths.plugNetwork, revision, signal, plug), [200, 202, 409]);
+    const addresses = plug.fixed_ips?.map((each) => each.ip_address) ?? [];
+    this.#memory.notePlugged(amphora.id, { mac_address: plug.mac_address, addresses });
+  }
+
+  async putHaproxy(amphora: Amphora, loadbalancer_id: string, text: string, revision: number, signal: AbortSignal): Promise<void> {
+    this.#memory.noteLoaded(amphora.id, null);
+    const upload = change('PUT', agentPaths.haproxyUpload(amphora.id, loadbalancer_id), revision, signal, text);
+    const answer = await this.#expect(amphora, upload, [200, 202, 400]);
+    if (answer.status === 400) throw new ConfigRefused(explanation(answer).details);
+    // Reload starts what does not run, with every agent.
+    await this.#expect(amphora, change('PUT', agentPaths.service(loadbalancer_id, 'reload'), revision, signal), [200, 202]);
+    this.#memory.noteLoaded(amphora.id, createHash('md5').update(text).digest('hex'));
+  }
+
+  async putCertificate(amphora: Amphora, pem: string, revision: number, signal: AbortSignal): Promise<void> {
+    await this.#expect(amphora, change('PUT', agentPaths.certificate, revision, signal, pem), [200, 202]);
+  }
+
+  async deleteHaproxy(amphora: Amphora, loadbalancer_id: string, revision: number, signal: AbortSignal): Promise<void> {
+    this.#memory.noteLoaded(amphora.id, null);
+    await this.#expect(amphora, change('DELETE', agentPaths.listener(loadbalancer_id), revision, signal), [200, 202, 404]);
+  }
+
+  /** Closes all connections once their calls have ended. */
+  async close(): Promise<void> {
+    await this.#connections.close();
+  }
+
+  /** Throws `Retry` for every other status; a 409 that tells of a newer controller is never expected. */
+  async #expect(amphora: Amphora, call: AgentRequest, statuses: readonly number[]): Promise<AgentResponse> {
+    const response = await this.#connections.request(amphora, call);
+    const { message, details } = explanation(response);
+    const isStale = response.status === 409 && message === STALE_GENERATION;
+    if (isStale) throw new Retry(`amphora ${amphora.id} obeys a newer revision than this one`);
+    if (statuses.includes(response.status)) return response;
+    const reason = [message, details].filter((text) => text !== '').join(': ');
+    throw new Retry(
+      `the agent of amphora ${amphora.id} answers ${response.status} to ${call.method} ${call.path}: ${reason.slice(0, 300)}`,
+    );
+  }
+
+  #describeOurs(amphora: Amphora, info: AgentInfo, state: AgentState): ObservedAgent {
+    this.#memory.noteBoot(amphora.id, state.boot_id);
+    const held = state.loadbalancers[amphora.loadbalancer_id ?? ''];
+    const isFollowed = held !== undefined && (held.loaded_md5 === held.md5 || this.#memory.hasLoaded(amphora.id, held.md5));
+    return {
+      api_version: info.api_version,
+      haproxy_version: info.haproxy_version,
+      capabilities: info.capabilities ?? [],
+      revision: state.generation,
+      configuration_md5: held === undefined ? null : isFollowed ? held.md5 : 'unknown',
+      running: held?.running ?? false,
+      plugged: state.plugged,
+      maxconn_limit: state.maxconn_limit > 0 ? state.maxconn_limit : null,
+      boot_id: state.boot_id,
+      base_path: state.base_path,
+      run_path: state.run_path,
+    };
+  }
+
+  /** Asks upstream's agent in its own words; it keeps no count of revisions. */
+  async #describeUpstream(amphora: Amphora, info: AgentInfo, signal: AbortSignal): Promise<ObservedAgent> {
+    const haproxy = { method: 'GET', path: agentPaths.haproxy(amphora.loadbalancer_id ?? ''), signal } as const;
+    const held = await this.#expect(amphora, haproxy, [200, 404]);
+    const listeners = await this.#expect(amphora, { method: 'GET', path: agentPaths.listeners, signal }, [200]);
+    const md5 = held.status === 404 ? null : (held.etag ?? '').replaceAll(/^W\/|"/gu, '');
+    return {
+      api_version: info.api_version,
+      haproxy_version: info.haproxy_version,
+      capabilities: [],
+      revision: 0,
+      configuration_md5: md5 === null || this.#memory.hasLoaded(amphora.id, md5) ? md5 : 'unknown',
+      running: read<readonly ListenerEntry[]>(amphora, listeners).some((entry) => entry.status === 'ACTIVE'),
+      plugged: this.#memory.plugged(amphora.id),
+      maxconn_limit: null,
+      boot_id: null,
+      base_path: this.#options.base_path,
+      run_path: this.#options.base_path,
+    };
+  }
+}
+
+/** A call that changes something: text as it is, anything else as JSON; the agent refuses it when it knows a higher revision. */
+function change(method: AgentRequest['method'], path: string, revision: number, signal: AbortSignal, body?: string | object): AgentRequest {
+  const headers = { [GENERATION_HEADER]: String(revision) };
+  if (body === undefined) return { method, path, signal, headers };
+  if (typeof body === 'string') return { method, path, signal, headers: { ...headers, 'content-type': 'text/plain' }, body };
+  return { method, path, signal, headers: { ...headers, 'content-type': 'application/json' }, body: JSON.stringify(body) };
+}
+
+/** The answer as JSON. Throws `Retry`: what is no JSON comes from no agent, or from one that is not ready. */
+function read<T extends object>(amphora: Amphora, response: AgentResponse): T {
+  try {
+    const value: unknown = JSON.parse(response.text);
+    if (typeof value === 'object' && value !== null) return value as T;
+  } catch (error) {
+    throw new Retry(`amphora ${amphora.id} answers what no agent answers`, { cause: error });
+  }
+  throw new Retry(`amphora ${amphora.id} answers what no agent answers`);
+}
+
+/** What an error's body says: a handler's words, the framework's, or the text itself. */
+function explanation(response: AgentResponse): { readonly message: string; readonly details: string } {
+  if (response.status < 400) return { message: '', details: '' };
+  try {
+    const { message, details, error } = JSON.parse(response.text) as Partial<AgentError & AgentFrameworkError>;
+    return { message: String(message ?? error ?? ''), details: String(details ?? message ?? error ?? '') };
+  } catch {
+    return { message: '', details: response.text };
+  }
 }

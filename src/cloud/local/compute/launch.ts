@@ -1,12 +1,13 @@
 /** Starting an instance's processes so that they live on when the program that started them dies. */
+import { spawn } from 'node:child_process';
 import { closeSync, fstatSync, ftruncateSync, openSync, readSync, writeSync } from 'node:fs';
-import { CommandError, run } from '../../../lib/run.ts';
 import { setTimeout as after } from 'node:timers/promises';
+import { CommandError } from '../../../lib/run.ts';
 import { batchText } from '../fabric/ip.ts';
 import { COMPUTE_MARK, STATE_MARK } from '../fabric/names.ts';
 import { findMarked, findProcess } from './processes.ts';
 import type { ProcessId } from './processes.ts';
-import { INSIDE, sandboxCommand, sandboxMounts } from './sandbox.ts';
+import { INSIDE, sandboxCommand } from './sandbox.ts';
 import type { Launcher, SandboxPlaces } from './sandbox.ts';
 
 /** What is to be started. */
@@ -47,7 +48,7 @@ const LOCKED = 75;
  */
 export async function launchInstance(launch: Launch): Promise<ProcessId> {
   const init = [`${INSIDE.runtime}/${launch.programs.init}`];
-  const command = sandboxCommand(launch.launcher, launch.hostname, sandboxMounts(launch.places), init);
+  const command = sandboxCommand(launch.launcher, launch.hostname, launch.places, init);
   const output = await runScript(launch, command);
   const child = /"child-pid":\s*(\d+)/u.exec(output)?.[1];
   const found = child === undefined ? null : findProcess(Number(child));
@@ -103,8 +104,7 @@ async function runScript(launch: Launch, command: readonly string[]): Promise<st
   };
   const args = [launch.lock, launch.log, netns.fabric, netns.management, launch.places.traffic, ...command];
   try {
-    // A session of its own from the start: Ctrl-C on the controller's terminal must not end it half-way.
-    return await run('setsid', ['-w', 'sh', '-c', START, 'octavia-launch', ...args], { env, cwd: '/' });
+    return await runDetached(START, args, env);
   } catch (error) {
     if (error instanceof CommandError && error.code === LOCKED) throw new InstanceBusy('the instance is being started or still runs', { cause: error });
     throw error;
@@ -120,17 +120,23 @@ set -eu
 umask 022
 ulimit -c 0
 exec 9> "$1"
-flock -n 9 || exit ${LOCKED}
+flock -n 9 & locking=$!
 log=$2 fabric=$3 management=$4 traffic=$5
 shift 5
-[ -z "$wires_host" ] || printf %s "$wires_host" | ip -batch -
-[ -z "$wires_fabric" ] || printf %s "$wires_fabric" | ip -n "$fabric" -batch -
-[ -z "$wires_management" ] || printf %s "$wires_management" | ip -n "$management" -batch -
-[ -z "$wires_host" ] || nsenter --net="$traffic" sh -c '
-  for setting in ipv4/ip_nonlocal_bind=1 ipv6/ip_nonlocal_bind=1 ipv6/conf/default/accept_ra=0 ipv6/conf/default/accept_dad=0; do
-    file=/proc/sys/net/\${setting%=*}
-    [ ! -e "$file" ] || echo "\${setting#*=}" > "$file"
-  done'
+wired=yes
+if [ -n "$wires_host" ]; then printf %s "$wires_host" | ip -batch - || wired=; fi
+wait $locking || exit ${LOCKED}
+[ -n "$wired" ]
+if [ -n "$wires_host" ]; then
+  nsenter --net="$traffic" sh -c '
+    for setting in ipv4/ip_nonlocal_bind=1 ipv6/ip_nonlocal_bind=1 ipv6/conf/default/accept_ra=0 ipv6/conf/default/accept_dad=0; do
+      file=/proc/sys/net/\${setting%=*}
+      [ ! -e "$file" ] || echo "\${setting#*=}" > "$file"
+    done' & setting=$!
+  printf %s "$wires_fabric" | ip -n "$fabric" -batch -
+  printf %s "$wires_management" | ip -n "$management" -batch -
+  wait $setting
+fi
 IFS='
 '
 for group in $groups; do echo 0 > "$group" || :; done
@@ -138,7 +144,24 @@ unset IFS wires_host wires_fabric wires_management groups
 exec 8> /dev/null
 [ "$1" != bwrap ] || exec 8>&1
 exec >> "$log" 2>&1 < /dev/null
-setsid nsenter --net="/run/netns/$management" "$@" &`;
+nsenter --net="/run/netns/$management" "$@" &`;
+
+/** Runs a script in a session of its own from the start: Ctrl-C on the controller's terminal must not end it half-way. */
+function runDetached(script: string, args: readonly string[], env: Readonly<Record<string, string>>): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const child = spawn('sh', ['-c', script, 'octavia-launch', ...args], { env, cwd: '/', detached: true, stdio: ['ignore', 'pipe', 'pipe'] });
+    const output = { stdout: '', stderr: '' };
+    for (const name of ['stdout', 'stderr'] as const) {
+      child[name].setEncoding('utf8').on('data', (text: string) => {
+        output[name] += text;
+      });
+    }
+    const failed = (code: number | null, reason: string | null, cause?: unknown): CommandError =>
+      new CommandError(`starting an instance failed (${code ?? reason}): ${output.stderr.trim().slice(0, 500)}`, { code, reason, ...output }, cause);
+    child.once('error', (error: NodeJS.ErrnoException) => reject(failed(null, error.code ?? null, error)));
+    child.once('close', (code, signal) => (code === 0 ? resolve(output.stdout) : reject(failed(code, signal))));
+  });
+}
 
 /** Without bubblewrap nobody tells the pid; the marks do. */
 async function searchInit(launch: Launch): Promise<ProcessId | null> {

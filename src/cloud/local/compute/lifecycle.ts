@@ -82,7 +82,8 @@ export class Lifecycle {
       return await this.#start(counted);
     } catch (error) {
       if (!(error instanceof InstanceBusy)) {
-        this.#countDeath(this.#records.find(record.compute_id) ?? counted);
+        // One that ran before is counted at the next attempt.
+        if (record.running === null) this.#countDeath(this.#records.find(record.compute_id) ?? counted);
         throw error;
       }
       return await this.#adopt(counted);

@@ -55,24 +55,18 @@ const CAPABILITIES = [
 
 const PROGRAM_FOLDERS = ['/usr', '/bin', '/sbin', '/lib', '/lib32', '/lib64', '/libx32', '/nix', '/gnu'];
 
-/** What programs need of /etc; passwords and private keys are not among it. */
+/** What programs need of /etc; passwords and private keys are not among it. Each costs bubblewrap 0.4 ms, so it is no longer than needed. */
 const SETTINGS = [
   'alternatives',
-  'ca-certificates',
   'crypto-policies',
   'group',
-  'host.conf',
-  'iproute2',
   'ld.so.cache',
-  'ld.so.conf',
-  'ld.so.conf.d',
   'localtime',
   'nsswitch.conf',
   'passwd',
   'pki/ca-trust',
   'pki/tls/certs',
   'protocols',
-  'services',
   'ssl/certs',
   'ssl/openssl.cnf',
 ];
@@ -105,7 +99,8 @@ export function sandboxMounts(places: SandboxPlaces): readonly Mount[] {
 }
 
 /** The command that runs the init in its own namespaces, inside the management network namespace that it is started in. */
-export function sandboxCommand(launcher: Launcher, hostname: string, mounts: readonly Mount[], init: readonly string[]): readonly string[] {
+export function sandboxCommand(launcher: Launcher, hostname: string, places: SandboxPlaces, init: readonly string[]): readonly string[] {
+  const mounts = sandboxMounts(places);
   if (launcher === 'bwrap') {
     const isolation = ['--unshare-pid', '--unshare-uts', '--unshare-ipc', '--unshare-cgroup-try', '--as-pid-1', '--new-session'];
     const capabilities = ['--cap-drop', 'ALL', ...CAPABILITIES.flatMap((name) => ['--cap-add', `CAP_${name}`])];
@@ -117,7 +112,7 @@ export function sandboxCommand(launcher: Launcher, hostname: string, mounts: rea
   const reduced = ['setpriv', '--no-new-privs', `--bounding-set=${kept}`, `--inh-caps=${kept}`];
   const steps = mounts.flatMap((mount) => [mount.kind, 'from' in mount ? mount.from : '-', mount.to]);
   const isolation = ['--mount', '--propagation', 'private', '--pid', '--fork', '--uts', '--ipc'];
-  return ['unshare', ...isolation, 'sh', '-c', BUILD_ROOT, 'amphora', hostname, String(mounts.length), ...steps, ...reduced, ...init];
+  return ['unshare', ...isolation, 'sh', '-c', BUILD_ROOT, 'amphora', hostname, `${places.files}/root`, String(mounts.length), ...steps, ...reduced, ...init];
 }
 
 /** The better launcher that works here. bubblewrap can be there and fail: in a chroot, or where a security module forbids it. */
@@ -144,15 +139,16 @@ function bwrapArguments(mount: Mount): readonly string[] {
 }
 
 /**
- * The same root without bubblewrap; runs as process 1 of the new namespaces. Arguments: host name, number of steps, three words
- * per step (kind, source, place), then the command.
+ * The same root without bubblewrap; runs as process 1 of the new namespaces. Arguments: host name, a folder to build it in (one that
+ * hides nothing that is mounted into it), number of steps, three words (kind, source, place), then the command.
  */
 const BUILD_ROOT = `
 set -eu
 hostname "$1"
-count=$2
-shift 2
-root=/tmp
+root=$2
+count=$3
+shift 3
+mkdir -p "$root"
 mount -t tmpfs -o mode=755,nosuid tmpfs "$root"
 mkdir "$root/proc" "$root/dev" "$root/old"
 mount -t proc -o nosuid,nodev,noexec proc "$root/proc"
@@ -160,7 +156,6 @@ mount -t tmpfs -o mode=755,nosuid tmpfs "$root/dev"
 for device in null zero full random urandom tty; do : > "$root/dev/$device"; mount --bind "/dev/$device" "$root/dev/$device"; done
 mkdir "$root/dev/shm"
 ln -s /proc/self/fd "$root/dev/fd"
-for number in 0 1 2; do :; done
 ln -s /proc/self/fd/0 "$root/dev/stdin"
 ln -s /proc/self/fd/1 "$root/dev/stdout"
 ln -s /proc/self/fd/2 "$root/dev/stderr"
@@ -171,7 +166,7 @@ while [ "$count" -gt 0 ]; do
     dir) mkdir -p "$to" ;;
     tmpfs) mkdir -p "$to"; mount -t tmpfs -o mode=755,nosuid,nodev tmpfs "$to" ;;
     symlink) ln -s "$2" "$to" ;;
-    ro) prepare "$2" "$to"; mount --rbind "$2" "$to"; mount -o remount,ro,bind,nosuid "$to" ;;
+    ro) prepare "$2" "$to"; mount -o bind,ro "$2" "$to" ;;
     rw) prepare "$2" "$to"; mount --bind "$2" "$to" ;;
   esac
   shift 3

@@ -1,0 +1,137 @@
+/** Members of a pool, one by one (api-ref "Members"). */
+import { insertRows, insertTags, updateRows } from '../db/rows.ts';
+import { Fault, type Member, memberFields, type Pool, type PoolTree } from '../model/index.ts';
+import { duplicateMember, memberKey } from '../model/rules/member.ts';
+import type { Answer, Call } from './call.ts';
+import { changeLoadBalancer, checkQuota, immutable, markPool, partGate, updatedIdentity } from './change.ts';
+import { changedColumns, hasTagTwice, tagsOf } from './fill.ts';
+import { newMember } from './new-rows.ts';
+import { enforce } from './policy.ts';
+import { findPool, poolIn, withPool } from './pools.ts';
+import { presentStored, updateTags } from './present.ts';
+import { notFound, showMany, showOne } from './read.ts';
+import { readObject } from './request.ts';
+import { members } from './resources.ts';
+import { bodies } from './shapes.ts';
+import type { JsonObject } from './validate.ts';
+
+const poolOf = (call: Call): Promise<Pool> => findPool(call, call.params['pool_id'] ?? '');
+
+/** `GET /pools/:pool_id/members` */
+export async function listMembers(call: Call): Promise<Answer> {
+  const pool = await poolOf(call);
+  enforce(call.caller, 'member', 'get_all', pool.project_id);
+  return showMany(call, members, { where: [{ column: 'pool_id', value: pool.id }], anyProject: true });
+}
+
+/** `GET /pools/:pool_id/members/:id` */
+export async function showMember(call: Call): Promise<Answer> {
+  const pool = await poolOf(call);
+  return showOne(call, members, [{ column: 'pool_id', value: pool.id }]);
+}
+
+/** Throws `Fault` 400 when a subnet that a member names does not exist for the caller. */
+export async function checkSubnets(call: Call, bodies: readonly JsonObject[]): Promise<void> {
+  const { catalog, options } = call.deps;
+  const ids = new Set(bodies.map((body) => body['subnet_id'] as string | null | undefined).filter((id) => id !== null && id !== undefined));
+  const project_id = options.allow_invisible_resource_usage || call.caller.is_admin ? null : call.caller.project_id;
+  for (const id of ids) if ((await catalog.findSubnet(id, project_id)) === null) throw new Fault(400, `Subnet ${id} not found.`);
+}
+
+/** Throws `Fault` 409 while the pool itself is being changed. */
+export function checkPoolMutable(pool: Pick<Pool, 'id' | 'provisioning_status'>): void {
+  if (pool.provisioning_status !== 'ACTIVE') throw immutable('Pool', pool.id);
+}
+
+/** Only a flavor can allow this, and there is none yet that does. */
+export function checkSriov(body: JsonObject): void {
+  if (body['request_sriov'] === true) throw new Fault(400, 'Member SR-IOV is disabled by the flavor of the load balancer.');
+}
+
+/** `POST /pools/:pool_id/members` */
+export async function createMember(call: Call): Promise<Answer> {
+  const body = readObject(call, members, bodies.member.post);
+  const { id: pool_id, loadbalancer_id, project_id, provisioning_status } = await poolOf(call);
+  enforce(call.caller, 'member', 'post', project_id);
+  checkSriov(body);
+  await checkSubnets(call, [body]);
+  checkPoolMutable({ id: pool_id, provisioning_status });
+  const answer = await changeLoadBalancer(call, loadbalancer_id, partGate, async (space) => {
+    const { tx, tree, now } = space;
+    const pool = poolIn(tree, pool_id);
+    checkPoolMutable(pool);
+    const member = newMember(body, { id: pool_id, hasMonitor: pool.healthmonitor !== null }, { project_id, now, options: call.deps.options });
+    await checkQuota(call, tx, project_id, { member: 1 });
+    if (hasTagTwice(body) || pool.members.some((each) => memberKey(each) === memberKey(member))) throw duplicateMember(member);
+    await insertRows(tx, 'member', [member]);
+    await insertTags(tx, [{ id: member.id, tags: tagsOf(body) ?? [] }]);
+    await markPool(space, pool_id, true);
+    return {
+      tree: withPool(tree, { ...pool, members: [...pool.members, member] }),
+      change: { action: 'create', owner: { type: 'member', id: member.id } },
+      result: await presentStored(call, tx, members, member),
+    };
+  });
+  return { status: 201, body: answer };
+}
+
+const memberIn = (pool: PoolTree, id: string): Member => {
+  const member = pool.members.find((each) => each.id === id);
+  if (member === undefined) throw notFound('Member', id);
+  return member;
+};
+
+const withMember = (pool: PoolTree, member: Member): PoolTree => ({
+  ...pool,
+  members: pool.members.map((each) => (each.id === member.id ? member : each)),
+});
+
+/** The member of the route and its pool. Throws `Fault` 403 or 404. */
+async function findMember(call: Call, action: string): Promise<{ readonly pool: Pool; readonly id: string }> {
+  const pool = await poolOf(call);
+  const id = call.params['id'] ?? '';
+  const found = await call.deps.db.read.selectFrom('member').select('project_id').where('id', '=', id).where('pool_id', '=', pool.id).executeTakeFirst();
+  if (found === undefined) throw notFound('Member', id);
+  enforce(call.caller, 'member', action, found.project_id);
+  return { pool, id };
+}
+
+/** `PUT /pools/:pool_id/members/:id` */
+export async function updateMember(call: Call): Promise<Answer> {
+  const pool_id = (await poolOf(call)).id;
+  const body = readObject(call, members, bodies.member.put);
+  const { pool: found, id } = await findMember(call, 'put');
+  checkPoolMutable(found);
+  const answer = await changeLoadBalancer(call, found.loadbalancer_id, partGate, async (space) => {
+    const { tx, tree, now } = space;
+    const pool = poolIn(tree, pool_id);
+    checkPoolMutable(pool);
+    const change = { ...(changedColumns(memberFields, body, call.deps.options) as Partial<Member>), ...updatedIdentity(now) };
+    const member = { ...memberIn(pool, id), ...change };
+    await updateRows(tx, 'member', [id], change);
+    await updateTags(tx, id, body);
+    await markPool(space, pool_id, true);
+    return {
+      tree: withPool(tree, withMember(pool, member)),
+      change: { action: 'update', owner: { type: 'member', id } },
+      result: await presentStored(call, tx, members, member),
+    };
+  });
+  return { status: 200, body: answer };
+}
+
+/** `DELETE /pools/:pool_id/members/:id` */
+export async function deleteMember(call: Call): Promise<Answer> {
+  const { pool: found, id } = await findMember(call, 'delete');
+  checkPoolMutable(found);
+  await changeLoadBalancer(call, found.loadbalancer_id, partGate, async (space) => {
+    const { tx, tree, now } = space;
+    const pool = poolIn(tree, found.id);
+    checkPoolMutable(pool);
+    const member = { ...memberIn(pool, id), provisioning_status: 'PENDING_DELETE' as const };
+    await updateRows(tx, 'member', [id], { provisioning_status: 'PENDING_DELETE', updated_at: now });
+    await markPool(space, pool.id, true);
+    return { tree: withPool(tree, withMember(pool, member)), change: { action: 'delete', owner: { type: 'member', id } }, result: true };
+  });
+  return { status: 204 };
+}

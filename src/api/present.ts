@@ -1,0 +1,21 @@
+/** Showing a row that was just written, from within its transaction. */
+import { idsIn } from '../db/json-rows.ts';
+import { readMany } from '../db/read-many.ts';
+import { replaceTags } from '../db/rows.ts';
+import type { Call } from './call.ts';
+import type { Reader } from './deps.ts';
+import { tagsOf } from './fill.ts';
+import { groupRelated, presenterOf, type Resource, type Row } from './resource.ts';
+import type { JsonObject } from './validate.ts';
+
+/** The body of an answer that shows this row. */
+export async function presentStored(call: Call, reader: Reader, resource: Resource, row: { readonly id: string }): Promise<Record<string, unknown>> {
+  const relations = await readMany(reader, resource.relations(reader, idsIn(call.deps.db.dialect, [row.id])));
+  return { [resource.root]: presenterOf(resource)(row as unknown as Row, groupRelated(resource, relations)) };
+}
+
+/** Replaces the tags of a resource when the request speaks of them. */
+export async function updateTags(tx: Reader, id: string, body: JsonObject): Promise<void> {
+  const tags = tagsOf(body);
+  if (tags !== undefined) await replaceTags(tx, id, tags);
+}

@@ -1,0 +1,129 @@
+/** The resources of the API: how each is called, and what it shows beside its columns. */
+import { healthmonitorRelations } from '../db/healthmonitors.ts';
+import { listenerRelations } from '../db/listeners.ts';
+import { loadbalancerRelations } from '../db/loadbalancers.ts';
+import { memberRelations } from '../db/members.ts';
+import { poolRelations } from '../db/pools.ts';
+import { amphoraFields, healthmonitorFields, listenerFields, loadbalancerFields, memberFields, poolFields } from '../model/index.ts';
+import { asRef, asTag, nullWhenEmpty, relatedList, type Resource } from './resource.ts';
+
+const tags = { by: 'resource_id', show: asTag };
+
+/** Load balancers. */
+export const loadbalancers: Resource = {
+  table: 'loadbalancer',
+  root: 'loadbalancer',
+  plural: 'loadbalancers',
+  title: 'Load Balancer',
+  argument: 'load_balancer',
+  policy: 'loadbalancer',
+  fields: loadbalancerFields,
+  hideDeleted: 'provisioning_status',
+  relations: loadbalancerRelations,
+  groupings: [{ by: 'loadbalancer_id', show: asRef }, { by: 'loadbalancer_id', show: asRef }, tags],
+  shown: {
+    listeners: relatedList(0),
+    pools: relatedList(1),
+    tags: relatedList(2),
+    provider: (row) => row['provider'] ?? 'octavia',
+    additional_vips: (row) =>
+      (row['additional_vips'] as Record<string, unknown>[]).map(({ subnet_id, ip_address, port_id }) => ({ subnet_id, ip_address, port_id })),
+  },
+  alsoFilters: [],
+};
+
+/** Listeners. */
+export const listeners: Resource = {
+  table: 'listener',
+  root: 'listener',
+  plural: 'listeners',
+  title: 'Listener',
+  argument: 'listener_',
+  policy: 'listener',
+  fields: listenerFields,
+  hideDeleted: 'provisioning_status',
+  relations: listenerRelations,
+  groupings: [tags],
+  shown: {
+    tags: relatedList(0),
+    loadbalancers: (row) => [{ id: row['loadbalancer_id'] }],
+    l7policies: () => [],
+    allowed_cidrs: nullWhenEmpty('allowed_cidrs'),
+    tls_versions: nullWhenEmpty('tls_versions'),
+    alpn_protocols: nullWhenEmpty('alpn_protocols'),
+  },
+  alsoFilters: ['loadbalancer_id'],
+};
+
+/** Pools. */
+export const pools: Resource = {
+  table: 'pool',
+  root: 'pool',
+  plural: 'pools',
+  title: 'Pool',
+  argument: 'pool_',
+  policy: 'pool',
+  fields: poolFields,
+  hideDeleted: 'provisioning_status',
+  relations: poolRelations,
+  groupings: [{ by: 'default_pool_id', show: asRef }, { by: 'pool_id', show: asRef }, { by: 'pool_id', show: (row) => row['id'] }, tags],
+  shown: {
+    listeners: relatedList(0),
+    members: relatedList(1),
+    healthmonitor_id: (row, related) => relatedList(2)(row, related)[0] ?? null,
+    tags: relatedList(3),
+    loadbalancers: (row) => [{ id: row['loadbalancer_id'] }],
+    tls_versions: nullWhenEmpty('tls_versions'),
+    alpn_protocols: nullWhenEmpty('alpn_protocols'),
+  },
+  alsoFilters: ['loadbalancer_id'],
+  amongFilters: { healthmonitor_id: { table: 'healthmonitor', column: 'pool_id', where: 'id' } },
+};
+
+/** Members. */
+export const members: Resource = {
+  table: 'member',
+  root: 'member',
+  plural: 'members',
+  title: 'Member',
+  argument: 'member_',
+  policy: 'member',
+  fields: memberFields,
+  hideDeleted: 'provisioning_status',
+  relations: memberRelations,
+  groupings: [tags],
+  shown: { tags: relatedList(0) },
+  alsoFilters: [],
+};
+
+/** Health monitors. */
+export const healthmonitors: Resource = {
+  table: 'healthmonitor',
+  root: 'healthmonitor',
+  plural: 'healthmonitors',
+  title: 'Health Monitor',
+  argument: 'health_monitor_',
+  policy: 'healthmonitor',
+  fields: healthmonitorFields,
+  hideDeleted: 'provisioning_status',
+  relations: healthmonitorRelations,
+  groupings: [tags],
+  shown: { tags: relatedList(0), pools: (row) => [{ id: row['pool_id'] }] },
+  alsoFilters: ['pool_id'],
+};
+
+/** Amphorae, for administrators. */
+export const amphorae: Resource = {
+  table: 'amphora',
+  root: 'amphora',
+  plural: 'amphorae',
+  title: 'Amphora',
+  argument: 'amphora',
+  policy: 'amphora',
+  fields: amphoraFields,
+  hideDeleted: 'status',
+  relations: () => [],
+  groupings: [],
+  shown: {},
+  alsoFilters: [],
+};

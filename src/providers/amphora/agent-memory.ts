@@ -1,0 +1,58 @@
+/** What agents were seen to do, for those that cannot tell afterwards: upstream's agent says neither what it plugged nor what HAProxy loaded. */
+
+/** Remembered of one amphora. */
+type Memories = {
+  readonly plugged: Map<string, readonly string[]>;
+  loaded_md5: string | null;
+  /** Which process of the agent it was. */
+  boot_id: string | null;
+};
+
+/** An interface as `ObservedAgent` has it. */
+type Plugged = { readonly mac_address: string; readonly addresses: readonly string[] };
+
+/** Remembers per amphora, in this process only: who forgets asks again, and asking twice does no harm. */
+export class AgentMemory {
+  readonly #amphorae = new Map<string, Memories>();
+  readonly #limit: number;
+
+  constructor(limit: number) {
+    this.#limit = limit;
+  }
+
+  /** The agent is this process now: what another one had loaded no longer counts. */
+  noteBoot(amphora_id: string, boot_id: string): void {
+    const memories = this.#of(amphora_id);
+    if (memories.boot_id !== null && memories.boot_id !== boot_id) memories.loaded_md5 = null;
+    memories.boot_id = boot_id;
+  }
+
+  /** HAProxy follows this configuration; null: none any more, or that is about to change. */
+  noteLoaded(amphora_id: string, md5: string | null): void {
+    this.#of(amphora_id).loaded_md5 = md5;
+  }
+
+  /** Was this very configuration seen to be loaded? */
+  hasLoaded(amphora_id: string, md5: string): boolean {
+    return this.#amphorae.get(amphora_id)?.loaded_md5 === md5;
+  }
+
+  /** An interface was plugged with these addresses. */
+  notePlugged(amphora_id: string, { mac_address, addresses }: Plugged): void {
+    this.#of(amphora_id).plugged.set(mac_address, addresses);
+  }
+
+  /** Interfaces that were plugged. */
+  plugged(amphora_id: string): Plugged[] {
+    return [...(this.#amphorae.get(amphora_id)?.plugged ?? [])].map(([mac_address, addresses]) => ({ mac_address, addresses }));
+  }
+
+  #of(amphora_id: string): Memories {
+    const memories = this.#amphorae.get(amphora_id) ?? { plugged: new Map(), loaded_md5: null, boot_id: null };
+    this.#amphorae.delete(amphora_id);
+    this.#amphorae.set(amphora_id, memories);
+    const [oldest] = this.#amphorae.keys();
+    if (this.#amphorae.size > this.#limit && oldest !== undefined) this.#amphorae.delete(oldest);
+    return memories;
+  }
+}
