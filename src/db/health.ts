@@ -231,6 +231,16 @@ export async function readSilence(db: Database, timeout_ms: number): Promise<Sil
   return { silent, zones, rebuilding: rebuilds[0]?.rebuilding ?? 0, revived: revived.map((row) => row.id) };
 }
 
+/** What has become of amphorae that were reported dead; those without a row are left out. */
+export function readReported(db: Database, amphora_ids: readonly string[]) {
+  return db.read
+    .selectFrom('amphora')
+    .leftJoin('amphora_health as health', 'health.amphora_id', 'amphora.id')
+    .select(['amphora.id', 'amphora.status', 'amphora.loadbalancer_id', 'health.busy'])
+    .where(isAmong(db.dialect, 'amphora.id', amphora_ids))
+    .execute();
+}
+
 /**
  * Marks an amphora as being replaced, if it still is silent (or `dead`: if somebody saw that it is gone) and nobody else
  * marked it. Answers whether this call did: of several health managers one wins.

@@ -46,12 +46,12 @@ export async function insertRows<T extends ResourceTable>(tx: Reader, table: T, 
 
 /** Changes columns of rows by their ids; unknown ids are no error. */
 export async function updateRows<T extends ResourceTable>(tx: Reader, table: T, ids: readonly string[], change: Partial<Tables[T]>): Promise<void> {
-  if (ids.length === 0) return;
-  await tx
-    .updateTable(table as 'listener')
-    .set(change as unknown as Updateable<Tables['listener']>)
-    .where('id', 'in', ids)
-    .execute();
+  for (let at = 0; at < ids.length; at += MAX_PARAMETERS / 2)
+    await tx
+      .updateTable(table as 'listener')
+      .set(change as unknown as Updateable<Tables['listener']>)
+      .where('id', 'in', ids.slice(at, at + MAX_PARAMETERS / 2))
+      .execute();
 }
 
 /** Replaces the tags of a resource. */

@@ -1,6 +1,6 @@
 /** Finds amphorae that fell silent and has them replaced: one conditional change each, the worker does the rest. */
 import type { Database } from '../db/database.ts';
-import { claimSilent, readSilence, reviveAmphorae, type SilentAmphora } from '../db/health.ts';
+import { claimSilent, readReported, readSilence, reviveAmphorae, type SilentAmphora } from '../db/health.ts';
 import { condemnAmphora } from '../db/reconciliations.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/log.ts';
@@ -80,15 +80,10 @@ export class StaleWatch {
   async #condemnDead(budget: number): Promise<number> {
     if (this.#dead.size === 0 || budget === 0) return 0;
     const { db } = this.#options;
-    const rows = await db.read
-      .selectFrom('amphora')
-      .leftJoin('amphora_health as health', 'health.amphora_id', 'amphora.id')
-      .select(['amphora.id', 'amphora.status', 'amphora.loadbalancer_id', 'health.busy'])
-      .where('amphora.id', 'in', [...this.#dead].slice(0, 500))
-      .execute();
-    const waiting = new Map(rows.map((row) => [row.id, row]));
+    const asked = [...this.#dead].slice(0, 500);
+    const waiting = new Map((await readReported(db, asked)).map((row) => [row.id, row]));
     let condemned = 0;
-    for (const id of [...this.#dead].slice(0, 500)) {
+    for (const id of asked) {
       const row = waiting.get(id);
       const isOver = row === undefined || row.status === 'DELETED' || row.status === 'PENDING_DELETE' || row.busy === true;
       if (isOver) this.#dead.delete(id);

@@ -25,105 +25,121 @@ export type Worker = {
 
 /** Starts claiming. A hint (`db.notify`) is followed at once; without hints the queue is polled. */
 export async function startWorker(options: WorkerOptions): Promise<Worker> {
-  const { db, clock, log } = options;
-  const running = new Map<string, { readonly ended: Promise<void>; readonly abort: AbortController }>();
-  const hinted = new Set<string>();
-  const timers = new Set<NodeJS.Timeout>();
-  const wanted = new Set<string>();
-  let isStopping = false;
-  let isLooking = false;
-  let lookAgain = false;
-
-  const later = (loadbalancer_id: string, at_ms: number): void => {
-    const timer = setTimeout(
-      () => {
-        timers.delete(timer);
-        hint(loadbalancer_id);
-      },
-      Math.max(0, at_ms - clock.now()),
-    );
-    timers.add(timer);
+  const claimer = new Claimer(options);
+  const unlisten = await options.db.listen(reconcileChannel, (loadbalancer_id) => claimer.hint(loadbalancer_id));
+  const ticker = setInterval(() => void claimer.poll(), options.poll_ms);
+  await claimer.poll();
+  return {
+    running: () => claimer.running.size,
+    async stop(grace_ms = 10_000) {
+      clearInterval(ticker);
+      await unlisten();
+      await claimer.stop(grace_ms);
+    },
   };
+}
 
-  const hint = (loadbalancer_id: string): void => {
-    if (isStopping) return;
-    // A hint for what runs is kept: the change may have come after the pass read the tree.
-    if (running.has(loadbalancer_id)) wanted.add(loadbalancer_id);
-    else hinted.add(loadbalancer_id);
-    void fill();
-  };
+/** Fills free slots with load balancers that have work: hinted ones first, then what the queue says. */
+class Claimer {
+  readonly running = new Map<string, { readonly ended: Promise<void>; readonly abort: AbortController }>();
+  readonly #options: WorkerOptions;
+  readonly #hinted = new Set<string>();
+  /** Hinted while they run: the change may have come after the pass read the tree. */
+  readonly #again = new Set<string>();
+  readonly #timers = new Set<NodeJS.Timeout>();
+  #isStopping = false;
+  #isLooking = false;
+  #lookAgain = false;
 
-  const start = (lease: Lease): void => {
-    const abort = new AbortController();
-    const ended = work(options, lease, abort)
-      .then((retry_at_ms) => {
-        running.delete(lease.loadbalancer_id);
-        if (isStopping) return;
-        if (retry_at_ms !== null) later(lease.loadbalancer_id, retry_at_ms);
-        if (wanted.delete(lease.loadbalancer_id)) hinted.add(lease.loadbalancer_id);
-        void fill();
-      })
-      .catch((error: unknown) => log.error({ err: error }, 'a worker slot failed'));
-    running.set(lease.loadbalancer_id, { ended, abort });
-  };
+  constructor(options: WorkerOptions) {
+    this.#options = options;
+  }
 
-  const tryClaim = async (loadbalancer_id: string): Promise<void> => {
-    if (running.has(loadbalancer_id)) return;
-    const lease = await db.tx((tx) => claim(tx, db.nowMs(), loadbalancer_id, options.owner, options.lease_ms));
-    if (lease) start(lease);
-  };
+  hint(loadbalancer_id: string): void {
+    if (this.#isStopping) return;
+    (this.running.has(loadbalancer_id) ? this.#again : this.#hinted).add(loadbalancer_id);
+    void this.#fill();
+  }
 
-  /** Fills free slots, hints first; one look at a time. */
-  const fill = async (): Promise<void> => {
-    if (isLooking) {
-      lookAgain = true;
-      return;
-    }
-    isLooking = true;
+  async poll(): Promise<void> {
+    const { db, concurrency, log } = this.#options;
+    if (this.#isStopping || this.#isFull()) return;
     try {
-      do {
-        lookAgain = false;
-        for (const id of [...hinted]) {
-          if (isStopping || running.size >= options.concurrency) break;
-          hinted.delete(id);
-          await tryClaim(id);
-        }
-      } while (lookAgain && !isStopping && running.size < options.concurrency);
-    } catch (error) {
-      log.warn({ err: error }, 'the queue could not be claimed from');
-    } finally {
-      isLooking = false;
-    }
-  };
-
-  const poll = async (): Promise<void> => {
-    if (isStopping || running.size >= options.concurrency) return;
-    try {
-      for (const id of await listDue(db.read, db.nowMs(), options.concurrency * 2)) if (!running.has(id)) hinted.add(id);
-      await fill();
+      for (const id of await listDue(db.read, db.nowMs(), concurrency * 2)) if (!this.running.has(id)) this.#hinted.add(id);
+      await this.#fill();
     } catch (error) {
       log.warn({ err: error }, 'the queue could not be read');
     }
-  };
+  }
 
-  const unlisten = await db.listen(reconcileChannel, hint);
-  const ticker = setInterval(() => void poll(), options.poll_ms);
-  await poll();
-  return {
-    running: () => running.size,
-    async stop(grace_ms = 10_000) {
-      isStopping = true;
-      clearInterval(ticker);
-      for (const timer of timers) clearTimeout(timer);
-      await unlisten();
-      const ended = Promise.allSettled([...running.values()].map((each) => each.ended));
-      const patience = setTimeout(() => {
-        for (const each of running.values()) each.abort.abort(new Error('The worker is stopping.'));
-      }, grace_ms);
-      await ended;
-      clearTimeout(patience);
-    },
-  };
+  async stop(grace_ms: number): Promise<void> {
+    this.#isStopping = true;
+    for (const timer of this.#timers) clearTimeout(timer);
+    const patience = setTimeout(() => {
+      for (const each of this.running.values()) each.abort.abort(new Error('The worker is stopping.'));
+    }, grace_ms);
+    await Promise.allSettled([...this.running.values()].map((each) => each.ended));
+    clearTimeout(patience);
+  }
+
+  #isFull(): boolean {
+    return this.running.size >= this.#options.concurrency;
+  }
+
+  /** One look at a time; what is hinted meanwhile makes it look again. */
+  async #fill(): Promise<void> {
+    this.#lookAgain = true;
+    if (this.#isLooking) return;
+    this.#isLooking = true;
+    try {
+      while (this.#lookAgain && !this.#isStopping) {
+        this.#lookAgain = false;
+        for (const id of [...this.#hinted]) {
+          if (this.#isStopping || this.#isFull()) break;
+          this.#hinted.delete(id);
+          await this.#tryClaim(id);
+        }
+      }
+    } catch (error) {
+      this.#options.log.warn({ err: error }, 'the queue could not be claimed from');
+    } finally {
+      this.#isLooking = false;
+    }
+  }
+
+  async #tryClaim(loadbalancer_id: string): Promise<void> {
+    const { db, owner, lease_ms } = this.#options;
+    if (this.running.has(loadbalancer_id)) return;
+    const lease = await db.tx((tx) => claim(tx, db.nowMs(), loadbalancer_id, owner, lease_ms));
+    if (lease) this.#start(lease);
+  }
+
+  #start(lease: Lease): void {
+    const abort = new AbortController();
+    const ended = work(this.#options, lease, abort)
+      .then((retry_at_ms) => this.#end(lease.loadbalancer_id, retry_at_ms))
+      .catch((error: unknown) => this.#options.log.error({ err: error }, 'a worker slot failed'));
+    this.running.set(lease.loadbalancer_id, { ended, abort });
+  }
+
+  #end(loadbalancer_id: string, retry_at_ms: number | null): void {
+    this.running.delete(loadbalancer_id);
+    if (this.#isStopping) return;
+    if (retry_at_ms !== null) this.#later(loadbalancer_id, retry_at_ms);
+    if (this.#again.delete(loadbalancer_id)) this.#hinted.add(loadbalancer_id);
+    void this.#fill();
+  }
+
+  #later(loadbalancer_id: string, at_ms: number): void {
+    const timer = setTimeout(
+      () => {
+        this.#timers.delete(timer);
+        this.hint(loadbalancer_id);
+      },
+      Math.max(0, at_ms - this.#options.clock.now()),
+    );
+    this.#timers.add(timer);
+  }
 }
 
 /** Works on one lease and renews it meanwhile; answers when the load balancer wants to be claimed again, null: not by itself. */

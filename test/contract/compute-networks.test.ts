@@ -42,10 +42,18 @@ async function canPing(from: TestNamespace | null, address: string): Promise<boo
   }
 }
 
+/** The names of those addresses that answer. */
+async function reachableOf(from: TestNamespace, addresses: Readonly<Record<string, string>>): Promise<readonly string[]> {
+  const answers = await Promise.all(
+    Object.entries(addresses).map(async ([name, address]) => ((await canPing(from, address)) ? name : null)),
+  );
+  return answers.filter((name) => name !== null);
+}
+
 /** A connection that is refused came through; one that times out, or has no route, did not. */
 const PING = `
 const socket = require('node:net').connect({ host: process.argv[1], port: 9 });
-socket.setTimeout(1500, () => process.exit(3));
+socket.setTimeout(1000, () => process.exit(3));
 socket.on('connect', () => process.exit(0));
 socket.on('error', (error) => process.exit(error.code === 'ECONNREFUSED' ? 0 : 3));`;
 
@@ -85,21 +93,30 @@ test('a network that is not reachable has no leg on the host', options, async (t
   assert.deepEqual(links, []);
 });
 
-test('a tenant reaches neither the management network nor other addresses of the host nor another tenant through it', options, async (t) => {
-  const cloud = await open(t);
-  const [red, blue] = [await cloud.addNetwork({ host_reachable: true }), await cloud.addNetwork({ host_reachable: true })];
-  const instance = await cloud.compute.createInstance(instanceSpec());
-  const tenant = await machine(t, cloud, red, 20);
-  await machine(t, cloud, blue, 20);
-  await withForwarding(async () => {
-    assert.equal(await canPing(null, instance.lb_network_ip ?? ''), true, 'the host reaches the agent');
-    assert.equal(await canPing(tenant, instance.lb_network_ip ?? ''), false, 'an agent');
-    assert.equal(await canPing(tenant, ipv4(cloud.management, 1)), false, 'the host on the management network');
-    assert.equal(await canPing(tenant, ipv4(blue, 1)), false, 'the host on another network');
-    assert.equal(await canPing(tenant, ipv4(blue, 20)), false, 'another tenant');
-    assert.equal(await canPing(tenant, ipv6(blue, 20)), false, 'another tenant by IPv6');
-  });
-});
+test(
+  'a tenant reaches neither the management network nor other addresses of the host nor another tenant through it',
+  options,
+  async (t) => {
+    const cloud = await open(t);
+    const [red, blue] = [await cloud.addNetwork({ host_reachable: true }), await cloud.addNetwork({ host_reachable: true })];
+    const instance = await cloud.compute.createInstance(instanceSpec());
+    const tenant = await machine(t, cloud, red, 20);
+    await machine(t, cloud, blue, 20);
+    await withForwarding(async () => {
+      assert.equal(await canPing(null, instance.lb_network_ip ?? ''), true, 'the host reaches the agent');
+      assert.deepEqual(
+        await reachableOf(tenant, {
+          'an agent': instance.lb_network_ip ?? '',
+          'the host on the management network': ipv4(cloud.management, 1),
+          'the host on another network': ipv4(blue, 1),
+          'another tenant': ipv4(blue, 20),
+          'another tenant by IPv6': ipv6(blue, 20),
+        }),
+        [],
+      );
+    });
+  },
+);
 
 test('the traffic side of an amphora does not reach the management network', options, async (t) => {
   const cloud = await open(t);
@@ -114,7 +131,11 @@ test('the traffic side of an amphora does not reach the management network', opt
     run: (command, ...args) => run('nsenter', [`--net=/run/netns/${netns}`, '--', command, ...args]),
     remove: async () => undefined,
   });
-  const [link] = JSON.parse(await run('ip', ['-n', traffic, '-j', 'link', 'show', 'type', 'veth'])) as { ifname: string; address: string; operstate: string }[];
+  const [link] = JSON.parse(await run('ip', ['-n', traffic, '-j', 'link', 'show', 'type', 'veth'])) as {
+    ifname: string;
+    address: string;
+    operstate: string;
+  }[];
   assert.equal(link?.address, port.mac_address, 'the port has its hardware address');
   assert.equal(link?.operstate, 'DOWN', 'the agent brings it up');
   await run('ip', ['-n', traffic, 'addr', 'add', `${ipv4(network, 30)}/24`, 'dev', link?.ifname ?? '']);
@@ -122,9 +143,12 @@ test('the traffic side of an amphora does not reach the management network', opt
   await run('ip', ['-n', traffic, 'route', 'add', 'default', 'via', ipv4(network, 1)]);
   await withForwarding(async () => {
     assert.equal(await canPing(inside(traffic), ipv4(network, 1)), true, 'its own gateway');
-    for (const address of [ipv4(cloud.management, 1), instance.lb_network_ip ?? '', other.lb_network_ip ?? '']) {
-      assert.equal(await canPing(inside(traffic), address), false, address);
-    }
+    const forbidden = {
+      controllers: ipv4(cloud.management, 1),
+      itself: instance.lb_network_ip ?? '',
+      'another agent': other.lb_network_ip ?? '',
+    };
+    assert.deepEqual(await reachableOf(inside(traffic), forbidden), []);
   });
   assert.equal(await canPing(inside(management), ipv4(cloud.management, 1)), true, 'the agent reaches the controllers');
   assert.equal(await canPing(inside(management), other.lb_network_ip ?? ''), false, 'an agent does not reach another agent');
@@ -138,8 +162,10 @@ test('two states on one machine do not meet, and destroying one leaves the other
   const survivor = await two.compute.createInstance(instanceSpec());
   await one.compute.createInstance(instanceSpec());
   await withForwarding(async () => {
-    assert.equal(await canPing(tenant, ipv4(blue, 20)), false);
-    assert.equal(await canPing(tenant, ipv4(two.management, 1)), false);
+    assert.deepEqual(
+      await reachableOf(tenant, { tenant: ipv4(blue, 20), host: ipv4(two.management, 1), agent: survivor.lb_network_ip ?? '' }),
+      [],
+    );
   });
   const before = await tracesOf(two.state_id);
   await one.destroy();
@@ -154,7 +180,10 @@ test('a network that is removed leaves no bridge and no leg, and can be made aga
   const network = await cloud.addNetwork({ host_reachable: true });
   await cloud.fabric.remove(network.network.id);
   await cloud.fabric.remove(network.network.id);
-  assert.deepEqual((await tracesOf(cloud.state_id)).filter((line) => line.startsWith('link')), []);
+  assert.deepEqual(
+    (await tracesOf(cloud.state_id)).filter((line) => line.startsWith('link')),
+    [],
+  );
   await cloud.fabric.ensure(network.network, network.subnets);
   await machine(t, cloud, network, 20);
   assert.equal(await canPing(null, ipv4(network, 20)), true);
@@ -179,14 +208,12 @@ test('many ask for the same network at once, and it is made once', options, asyn
   assert.equal((await tracesOf(cloud.state_id)).filter((line) => line.startsWith('link')).length, 1);
 });
 
-/** A host that forwards, as many do: what must not pass is then stopped by our rules and not by luck. */
+/**
+ * A host that forwards, as many do: what must not pass is then stopped by our rules and not by luck. A real host is left as it is;
+ * there, and only there, packets have a way out.
+ */
 async function withForwarding(fn: () => Promise<void>): Promise<void> {
-  const keys = ['net.ipv4.ip_forward', 'net.ipv6.conf.all.forwarding'];
-  const before = await Promise.all(keys.map(async (key) => `${key}=${(await run('sysctl', ['-n', key])).trim()}`));
-  await run('sysctl', ['-q', '-w', ...keys.map((key) => `${key}=1`)]);
-  try {
-    await fn();
-  } finally {
-    await run('sysctl', ['-q', '-w', ...before]);
-  }
+  if ((await run('ip', ['route', 'show', 'default'])) !== '') return fn();
+  await run('sysctl', ['-q', '-w', 'net.ipv4.ip_forward=1', 'net.ipv6.conf.all.forwarding=1']);
+  await fn();
 }

@@ -2,11 +2,11 @@
 import { randomUUID } from 'node:crypto';
 import { createSocket } from 'node:dgram';
 import type { TestContext } from 'node:test';
-import { columnsOf, resourceFields } from '../../src/db/columns.ts';
 import type { Database, Tx } from '../../src/db/database.ts';
 import type { Tables } from '../../src/db/tables.ts';
-import type { Amphora, Listener, LoadBalancer, Member, Pool } from '../../src/model/index.ts';
+import type { Amphora, Listener, LoadBalancer } from '../../src/model/index.ts';
 import { encodeHeartbeat, type Heartbeat } from '../../src/wire/heartbeat.ts';
+import { sampleRow } from '../support/rows.ts';
 
 /** The key that the tests' heartbeats are signed with. */
 export const testKey = 'a key for tests';
@@ -38,15 +38,15 @@ export async function plant(db: Database, wishes: Wishes = {}): Promise<Planted>
 export async function plantIn(tx: Tx, db: Database, wishes: Wishes = {}): Promise<Planted> {
   const [loadbalancer, listener, pool, amphora, ...members] = Array.from({ length: 6 }, () => randomUUID()) as [string, string, string, string, string, string];
   const active = { provisioning_status: 'ACTIVE', operating_status: 'OFFLINE', admin_state_up: true } as const;
-  await insert(tx, 'loadbalancer', { id: loadbalancer, ...active, topology: 'SINGLE', provider: 'amphora', ...wishes.loadbalancer } satisfies Partial<LoadBalancer>);
-  await insert(tx, 'pool', { id: pool, loadbalancer_id: loadbalancer, ...active } satisfies Partial<Pool>);
+  await insert(tx, 'loadbalancer', { id: loadbalancer, ...active, topology: 'SINGLE', provider: 'amphora', ...wishes.loadbalancer });
+  await insert(tx, 'pool', { id: pool, loadbalancer_id: loadbalancer, ...active });
   const port = { protocol: 'HTTP', protocol_port: 80, default_pool_id: pool } as const;
-  await insert(tx, 'listener', { id: listener, loadbalancer_id: loadbalancer, ...active, ...port, ...wishes.listener } satisfies Partial<Listener>);
+  await insert(tx, 'listener', { id: listener, loadbalancer_id: loadbalancer, ...active, ...port, ...wishes.listener });
   for (const [index, id] of members.entries()) {
-    await insert(tx, 'member', { id, pool_id: pool, ...active, address: `192.0.2.${index}`, protocol_port: 80 } satisfies Partial<Member>);
+    await insert(tx, 'member', { id, pool_id: pool, ...active, address: `192.0.2.${index}`, protocol_port: 80 });
   }
   const serving = { status: 'ALLOCATED', role: 'STANDALONE', compute_id: `compute-${amphora}` } as const;
-  await insert(tx, 'amphora', { id: amphora, loadbalancer_id: loadbalancer, ...serving, ...wishes.amphora } satisfies Partial<Amphora>);
+  await insert(tx, 'amphora', { id: amphora, loadbalancer_id: loadbalancer, ...serving, ...wishes.amphora });
   await tx
     .insertInto('reconciliation')
     .values({ ...idle, loadbalancer_id: loadbalancer })
@@ -74,23 +74,12 @@ const idle = {
 
 type Resource = 'loadbalancer' | 'listener' | 'pool' | 'member' | 'amphora';
 
-/** Inserts a row; columns that are not given are empty in the way of their type. */
-export async function insert(tx: Tx, table: Resource, row: Readonly<Record<string, unknown>>): Promise<void> {
-  const fields = resourceFields[table]!;
-  const empty = Object.fromEntries(columnsOf(fields).map((name) => [name, emptyOf(name, fields[name]!.schema)]));
+/** Inserts a row of which only some columns matter. */
+export async function insert<T extends Resource>(tx: Tx, table: T, row: Partial<Tables[T]>): Promise<void> {
   await tx
-    .insertInto(table)
-    .values({ ...empty, created_at: '2026-01-01T00:00:00', ...row } as unknown as Tables[typeof table])
+    .insertInto(table as Resource)
+    .values(sampleRow(table, row) as never)
     .execute();
-}
-
-function emptyOf(name: string, schema: unknown): unknown {
-  const { type, anyOf, enum: words } = schema as { type?: string; anyOf?: { type?: string }[]; enum?: readonly (string | null)[] };
-  if (anyOf?.some((each) => each.type === 'null') === true || words?.includes(null) === true) return null;
-  if (words !== undefined) return words[0];
-  const byType: Readonly<Record<string, unknown>> = { boolean: false, integer: 0, number: 0, array: [], object: {}, string: '' };
-  if (type !== undefined && type in byType) return byType[type];
-  throw new Error(`no empty value is known for ${name}`);
 }
 
 /** A heartbeat of a planted load balancer: everything up, unless changed. */

@@ -110,11 +110,8 @@ export class AgentServer {
     switch (`${call.method} ${what}`) {
       case 'GET info':
         return { status: 200, body: this.#info() };
-      case 'GET listeners':
-        return {
-          status: 200,
-          body: [...this.configurations.keys()].map((uuid) => ({ uuid, type: 'HTTP', status: this.running ? 'ACTIVE' : 'OFFLINE' })),
-        };
+      case 'GET details':
+        return { status: 200, body: { ...this.#info(), haproxy_count: this.running ? this.configurations.size : 0 } };
       case 'DELETE listeners':
         this.configurations.delete(first);
         this.running = false;

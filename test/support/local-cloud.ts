@@ -12,7 +12,7 @@ import { prepareRuntime } from '../../src/cloud/local/compute/runtime.ts';
 import { LocalFabric } from '../../src/cloud/local/fabric/fabric.ts';
 import { newStateId } from '../../src/cloud/local/fabric/names.ts';
 import { chooseRanges, readTakenRanges, uniqueLocalRange } from '../../src/cloud/local/fabric/ranges.ts';
-import type { LocalNetwork, PortWiring } from '../../src/cloud/local/fabric/wiring.ts';
+import type { WiredNetwork, PortWiring } from '../../src/cloud/local/fabric/wiring.ts';
 import { silentLogger } from '../../src/lib/log.ts';
 import type { Logger } from '../../src/lib/log.ts';
 import { TestPorts } from './local-ports.ts';
@@ -126,7 +126,7 @@ async function standInRuntime(state_dir: string, init: string): Promise<LocalCom
   return prepareRuntime(state_dir, sources);
 }
 
-function testNetwork(kind: Omit<LocalNetwork, 'mtu'>, place: { state_id: string; cidr: string; index: number }): TestNetwork {
+function testNetwork(kind: Omit<WiredNetwork, 'mtu'>, place: { state_id: string; cidr: string; index: number }): TestNetwork {
   const base4 = place.cidr.replace(/\.0\/24$/u, '');
   const range6 = uniqueLocalRange(Buffer.from(`${place.state_id}0000`, 'hex'), place.index);
   const base6 = range6.replace('::/64', '');

@@ -2,18 +2,22 @@
 import { randomUUID } from 'node:crypto';
 import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { LocalNetwork, LocalSubnet, ManagementAddress, PortWiring } from '../../src/cloud/local/fabric/wiring.ts';
+import type { WiredNetwork, WiredSubnet, ManagementAddress, PortWiring } from '../../src/cloud/local/fabric/wiring.ts';
 import { randomMac } from './namespaces.ts';
 
 /** A network of a test, and addresses in its subnets by number. */
 export type TestNetwork = {
-  readonly network: LocalNetwork;
-  readonly subnets: readonly LocalSubnet[];
+  readonly network: WiredNetwork;
+  readonly subnets: readonly WiredSubnet[];
   readonly base4: string;
   readonly base6: string;
 };
 
-type Stored = { readonly ports: Readonly<Record<string, PortWiring>>; readonly allocated: Readonly<Record<string, ManagementAddress>>; readonly next: number };
+type Stored = {
+  readonly ports: Readonly<Record<string, PortWiring>>;
+  readonly allocated: Readonly<Record<string, ManagementAddress>>;
+  readonly next: number;
+};
 
 /** Address number `host` in a network's IPv4 subnet. */
 export function ipv4(on: TestNetwork, host: number): string {

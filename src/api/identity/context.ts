@@ -10,8 +10,8 @@ import { baseUrl, queryOf, tokenOf } from './http.ts';
 /** How the facade is mounted. */
 export type IdentityFacadeOptions = {
   readonly identity: LocalIdentity;
-  /** `http://127.0.0.1:9876`; null: the address that each client used (its Host header). */
-  readonly base_url: string | null;
+  /** `http://127.0.0.1:9876`; null or absent: the address that each client used (its Host header). */
+  readonly base_url?: string | null;
   /** Default `/identity`. */
   readonly prefix?: string;
   /** Default `RegionOne`. */

@@ -17,7 +17,7 @@ import { addUserRoutes } from './users.ts';
  * Call it before `app.ready()`; it needs no content type parser of the application.
  */
 export function registerIdentity(app: FastifyInstance, options: IdentityFacadeOptions): void {
-  const context: IdentityContext = { prefix: '/identity', region: 'RegionOne', services: defaultServices, ...options };
+  const context: IdentityContext = { base_url: null, prefix: '/identity', region: 'RegionOne', services: defaultServices, ...options };
   app.register(
     (scope, _options, done) => {
       prepareFacade(scope, errorBody);

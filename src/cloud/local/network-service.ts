@@ -23,10 +23,10 @@ export type TenantPorts = {
 };
 
 /** The embedded network service: the two contracts of a network, and what its facade and the local cloud need. */
-export type LocalNetworkService = NetworkCatalog &
+export type LocalNetworkService = Omit<NetworkCatalog, 'findNetwork' | 'findSubnet' | 'findPort'> &
   PortService &
   TenantPorts & {
-    /** Narrower than the catalog's: everything this machine knows of the network. */
+    /** More than the catalog's: everything this machine knows of the network. */
     findNetwork(id: string, project_id: string | null): Promise<(LocalNetwork & Network) | null>;
     findSubnet(id: string, project_id: string | null): Promise<LocalSubnet | null>;
     findPort(id: string, project_id: string | null): Promise<LocalPort | null>;
@@ -68,7 +68,7 @@ export function createLocalNetwork(options: LocalNetworkOptions): LocalNetworkSe
   };
 }
 
-type Catalog = NetworkCatalog & Pick<LocalNetworkService, 'findNetwork' | 'findSubnet' | 'findPort' | 'listNetworks' | 'listSubnets'>;
+type Catalog = Pick<LocalNetworkService, keyof NetworkCatalog | 'listNetworks' | 'listSubnets'>;
 
 function catalogOf(store: RecordStore): Catalog {
   const listSubnets = (network_id: string): Promise<readonly LocalSubnet[]> =>

@@ -87,7 +87,9 @@ export function translate(error: unknown): unknown {
 const keyOf = (detail = ''): string[] => /\(([^()]*)\)=\(/u.exec(detail)?.[1]?.split(', ') ?? [];
 
 const isConnectionError = (error: Error): boolean =>
-  'code' in error || error instanceof AggregateError || /connection|timeout|terminated|not queryable|closed|after calling end/iu.test(error.message);
+  'code' in error ||
+  error instanceof AggregateError ||
+  /connection|timeout|terminated|not queryable|closed|after calling end/iu.test(error.message);
 
 /** The server's errors quote whole rows, which may hold secrets: only code and message are kept. */
 export function withoutRows(error: Error): Error {

@@ -2,13 +2,13 @@
 import { createHash } from 'node:crypto';
 import { type Amphora, Retry } from '../../model/index.ts';
 import {
+  type AgentDetails,
   type AgentError,
   type AgentFrameworkError,
   type AgentInfo,
   agentPaths,
   type AgentState,
   GENERATION_HEADER,
-  type ListenerEntry,
   type PlugNetworkRequest,
   type PlugVipRequest,
   STALE_GENERATION,
@@ -159,7 +159,7 @@ export class AgentClient implements AmphoraAgents {
     const isStale = response.status === 409 && message === STALE_GENERATION;
     if (isStale) throw new Retry(`amphora ${amphora.id} obeys a newer revision than this one`);
     if (statuses.includes(response.status)) return response;
-    const reason = [message, details].filter((text) => text !== '').join(': ');
+    const reason = [...new Set([message, details])].filter((text) => text !== '').join(': ');
     throw new Retry(
       `the agent of amphora ${amphora.id} answers ${response.status} to ${call.method} ${call.path}: ${reason.slice(0, 300)}`,
     );
@@ -188,7 +188,8 @@ export class AgentClient implements AmphoraAgents {
   async #describeUpstream(amphora: Amphora, info: AgentInfo, signal: AbortSignal): Promise<ObservedAgent> {
     const haproxy = { method: 'GET', path: agentPaths.haproxy(amphora.loadbalancer_id ?? ''), signal } as const;
     const held = await this.#expect(amphora, haproxy, [200, 404]);
-    const listeners = await this.#expect(amphora, { method: 'GET', path: agentPaths.listeners, signal }, [200]);
+    // Its list of listeners calls all ACTIVE that are in the file; only this one looks for processes.
+    const details = await this.#expect(amphora, { method: 'GET', path: agentPaths.details, signal }, [200]);
     const md5 = held.status === 404 ? null : (held.etag ?? '').replaceAll(/^W\/|"/gu, '');
     return {
       api_version: info.api_version,
@@ -196,7 +197,7 @@ export class AgentClient implements AmphoraAgents {
       capabilities: [],
       revision: 0,
       configuration_md5: md5 === null || this.#memory.hasLoaded(amphora.id, md5) ? md5 : 'unknown',
-      running: read<readonly ListenerEntry[]>(amphora, listeners).some((entry) => entry.status === 'ACTIVE'),
+      running: read<AgentDetails>(amphora, details).haproxy_count > 0,
       plugged: this.#memory.plugged(amphora.id),
       maxconn_limit: null,
       boot_id: null,

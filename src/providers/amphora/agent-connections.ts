@@ -141,7 +141,7 @@ export class AgentConnections {
     });
     return new Pool(`https://${amphora.id}:${port}`, {
       connect: (target, callback) => connector({ ...target, hostname: address, servername: amphora.id }, callback),
-      connections: 4,
+      connections: 2,
       pipelining: 1,
     });
   }

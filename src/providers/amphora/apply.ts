@@ -1,9 +1,8 @@
 /** Carries out one step. A row is written before the call that it makes findable, and again with what the call returned. */
-import { type Kysely } from 'kysely';
 import { CloudRefusal, type InstanceFile } from '../../cloud/compute.ts';
 import type { Port } from '../../cloud/network.ts';
 import { insertAmphora as insertAmphoraRow, recordHeard, recordVip, updateAmphora } from '../../db/amphorae.ts';
-import type { Tables } from '../../db/tables.ts';
+import type { Tx } from '../../db/database.ts';
 import { freeBuildSlot, takeBuildSlot } from '../../db/build-slots.ts';
 import { type Amphora, Fault, type LoadBalancer, Retry, Terminal, vipsOf } from '../../model/index.ts';
 import type { Pass, Wait } from '../provider.ts';
@@ -24,8 +23,6 @@ import { networkRequest, vipRequest } from './plug-requests.ts';
 import type { Sight } from './observe.ts';
 import { ownerOfRefusal } from './render/haproxy.ts';
 import type { AmphoraStep } from './steps.ts';
-
-type Tx = Kysely<Tables>;
 
 /** What applying needs beside what observing needs. */
 export type Tools = Sight & {

@@ -28,5 +28,8 @@ test('one version 2 hierarchy has them all', () => {
 });
 
 test('a machine without cgroups has none', () => {
-  assert.deepEqual(findHierarchies('', () => null), []);
+  assert.deepEqual(
+    findHierarchies('', () => null),
+    [],
+  );
 });

@@ -106,7 +106,8 @@ async function runScript(launch: Launch, command: readonly string[]): Promise<st
   try {
     return await runDetached(START, args, env);
   } catch (error) {
-    if (error instanceof CommandError && error.code === LOCKED) throw new InstanceBusy('the instance is being started or still runs', { cause: error });
+    if (error instanceof CommandError && error.code === LOCKED)
+      throw new InstanceBusy('the instance is being started or still runs', { cause: error });
     throw error;
   }
 }
@@ -149,7 +150,12 @@ nsenter --net="/run/netns/$management" "$@" &`;
 /** Runs a script in a session of its own from the start: Ctrl-C on the controller's terminal must not end it half-way. */
 function runDetached(script: string, args: readonly string[], env: Readonly<Record<string, string>>): Promise<string> {
   return new Promise((resolve, reject) => {
-    const child = spawn('sh', ['-c', script, 'octavia-launch', ...args], { env, cwd: '/', detached: true, stdio: ['ignore', 'pipe', 'pipe'] });
+    const child = spawn('sh', ['-c', script, 'octavia-launch', ...args], {
+      env,
+      cwd: '/',
+      detached: true,
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
     const output = { stdout: '', stderr: '' };
     for (const name of ['stdout', 'stderr'] as const) {
       child[name].setEncoding('utf8').on('data', (text: string) => {
@@ -157,7 +163,11 @@ function runDetached(script: string, args: readonly string[], env: Readonly<Reco
       });
     }
     const failed = (code: number | null, reason: string | null, cause?: unknown): CommandError =>
-      new CommandError(`starting an instance failed (${code ?? reason}): ${output.stderr.trim().slice(0, 500)}`, { code, reason, ...output }, cause);
+      new CommandError(
+        `starting an instance failed (${code ?? reason}): ${output.stderr.trim().slice(0, 500)}`,
+        { code, reason, ...output },
+        cause,
+      );
     child.once('error', (error: NodeJS.ErrnoException) => reject(failed(null, error.code ?? null, error)));
     child.once('close', (code, signal) => (code === 0 ? resolve(output.stdout) : reject(failed(code, signal))));
   });

@@ -70,7 +70,7 @@ export class LocalCompute implements Compute {
   async attachPort(compute_id: string, port_id: string): Promise<void> {
     await this.#exclusively(compute_id, 'plugged', async () => {
       const wiring = await this.#options.portOf(port_id);
-      if (wiring === null) throw new CloudRefusal(`port ${port_id} does not exist`);
+      if (wiring === null) throw new Retry(`port ${port_id} does not exist`);
       const record = await this.#lifecycle.bringUp(this.#get(compute_id));
       if (record.fault !== null) throw new Retry(`instance ${compute_id} does not run: ${record.fault}`);
       const others = record.ports.filter((port) => port.port_id !== port_id);
@@ -126,7 +126,8 @@ export class LocalCompute implements Compute {
 
   #get(compute_id: string): InstanceRecord {
     const record = isUuid(compute_id) ? this.#records.find(compute_id) : null;
-    if (record === null || !record.is_wanted) throw new CloudRefusal(`instance ${compute_id} does not exist`);
+    // Somebody removed it meanwhile: whoever asks looks again and sees what there is.
+    if (record === null || !record.is_wanted) throw new Retry(`instance ${compute_id} does not exist`);
     return record;
   }
 
@@ -142,7 +143,8 @@ export class LocalCompute implements Compute {
 
   /** The record of an instance after trying to make it whole; null when it is gone or not of that load balancer. */
   async #mended(compute_id: string, loadbalancer_id: string | undefined): Promise<InstanceRecord | null> {
-    const isAsked = (record: InstanceRecord | null): boolean => loadbalancer_id === undefined || record?.loadbalancer_id === loadbalancer_id;
+    const isAsked = (record: InstanceRecord | null): boolean =>
+      loadbalancer_id === undefined || record?.loadbalancer_id === loadbalancer_id;
     const record = this.#records.find(compute_id);
     if (!isAsked(record)) return null;
     if (!this.#needsMending(compute_id, record) || this.#mutex.isBusy(compute_id)) return record;
@@ -196,7 +198,9 @@ export class LocalCompute implements Compute {
       return await this.#mutex.run(compute_id, fn);
     } catch (error) {
       if (error instanceof CloudRefusal || error instanceof Retry || error instanceof Fault) throw error;
-      throw new Retry(`instance ${compute_id} could not be ${done}: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
+      throw new Retry(`instance ${compute_id} could not be ${done}: ${error instanceof Error ? error.message : String(error)}`, {
+        cause: error,
+      });
     }
   }
 }

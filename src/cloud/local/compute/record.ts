@@ -42,13 +42,25 @@ export type Running = {
 export type NamespaceInodes = { readonly management: number; readonly traffic: number; readonly fabric: number };
 
 /** Places of an instance on the host. */
-export type InstancePlaces = { readonly folder: string; readonly record: string; readonly files: string; readonly log: string; readonly lock: string };
+export type InstancePlaces = {
+  readonly folder: string;
+  readonly record: string;
+  readonly files: string;
+  readonly log: string;
+  readonly lock: string;
+};
 
 /** The places of an instance. Throws unless the id is a UUID: it becomes part of paths. */
 export function instancePlaces(state_dir: string, compute_id: string): InstancePlaces {
   if (!isUuid(compute_id)) throw new Error(`not an instance id: ${JSON.stringify(compute_id)}`);
   const folder = join(state_dir, 'instances', compute_id);
-  return { folder, record: join(folder, 'instance.json'), files: join(folder, 'files'), log: join(folder, 'console.log'), lock: join(folder, 'lock') };
+  return {
+    folder,
+    record: join(folder, 'instance.json'),
+    files: join(folder, 'files'),
+    log: join(folder, 'console.log'),
+    lock: join(folder, 'lock'),
+  };
 }
 
 /** Reads and writes the records of a state folder; unchanged files are not read again. */

@@ -27,7 +27,8 @@ export function missingRights(search_path: string): string | null {
   if (lacking.length > 0 && process.geteuid?.() !== 0) {
     return 'Amphorae on this machine need root: start as root (for example with sudo), or configure the drivers for OpenStack.';
   }
-  if (lacking.length > 0) return `Root lacks ${lacking.join(' and ')} here: give the container these capabilities (--privileged does), or configure the drivers for OpenStack.`;
+  if (lacking.length > 0)
+    return `Root lacks ${lacking.join(' and ')} here: give the container these capabilities (--privileged does), or configure the drivers for OpenStack.`;
   const packages = missingPackages(search_path);
   if (packages.length > 0) return `These packages are missing: install them with apt-get install ${packages.join(' ')}.`;
   return null;

@@ -112,7 +112,20 @@ export function sandboxCommand(launcher: Launcher, hostname: string, places: San
   const reduced = ['setpriv', '--no-new-privs', `--bounding-set=${kept}`, `--inh-caps=${kept}`];
   const steps = mounts.flatMap((mount) => [mount.kind, 'from' in mount ? mount.from : '-', mount.to]);
   const isolation = ['--mount', '--propagation', 'private', '--pid', '--fork', '--uts', '--ipc'];
-  return ['unshare', ...isolation, 'sh', '-c', BUILD_ROOT, 'amphora', hostname, `${places.files}/root`, String(mounts.length), ...steps, ...reduced, ...init];
+  return [
+    'unshare',
+    ...isolation,
+    'sh',
+    '-c',
+    BUILD_ROOT,
+    'amphora',
+    hostname,
+    `${places.files}/root`,
+    String(mounts.length),
+    ...steps,
+    ...reduced,
+    ...init,
+  ];
 }
 
 /** The better launcher that works here. bubblewrap can be there and fail: in a chroot, or where a security module forbids it. */

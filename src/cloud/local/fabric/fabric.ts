@@ -5,10 +5,20 @@ import type { Logger } from '../../../lib/log.ts';
 import { run } from '../../../lib/run.ts';
 import { KeyedMutex, withFileLock } from './exclusive.ts';
 import { applyFirewall } from './firewall.ts';
-import { checkedAddress, checkedInterface, checkedMac, checkedNamespace, hasIpv6, ipBatch, isAlreadyThere, isMissing, namespaceInode } from './ip.ts';
+import {
+  checkedAddress,
+  checkedInterface,
+  checkedMac,
+  checkedNamespace,
+  hasIpv6,
+  ipBatch,
+  isAlreadyThere,
+  isMissing,
+  namespaceInode,
+} from './ip.ts';
 import { bridgeName, legNames, stateNames, wireNames } from './names.ts';
 import type { StateNames } from './names.ts';
-import type { LocalNetwork, LocalSubnet, PortWiring } from './wiring.ts';
+import type { WiredNetwork, WiredSubnet, PortWiring } from './wiring.ts';
 
 /** What a fabric is made for. */
 export type FabricOptions = {
@@ -56,7 +66,7 @@ export class LocalFabric {
   }
 
   /** Makes a network's bridge, and its leg to the host when it is reachable. Throws `CommandError` when the kernel refuses. */
-  async ensure(network: LocalNetwork, subnets: readonly LocalSubnet[]): Promise<void> {
+  async ensure(network: WiredNetwork, subnets: readonly WiredSubnet[]): Promise<void> {
     const wanted = JSON.stringify([network.mtu, network.host_reachable, network.is_management, subnets]);
     const isKnown = (): boolean => this.#inode !== null && this.inode === this.#inode && this.#known.get(network.id) === wanted;
     if (isKnown()) return;
@@ -112,7 +122,7 @@ export class LocalFabric {
   }
 
   /** Plugs any namespace below /run/netns into a network that was ensured; for members, demonstrations and tests. */
-  async plugNamespace(network: LocalNetwork, netns: string, options: PlugOptions): Promise<void> {
+  async plugNamespace(network: WiredNetwork, netns: string, options: PlugOptions): Promise<void> {
     const { bridgeSide } = wireNames(this.#options.state_id, `${netns}/${options.name}`);
     const farSide = checkedInterface(options.name);
     const lines = this.#wireLines({ ...network, is_management: false }, { bridgeSide, farSide, mac: options.mac, netns });
@@ -123,13 +133,15 @@ export class LocalFabric {
         'link set lo up',
         ...addresses.map(({ address, prefix }) => addressLine(address, prefix, farSide)),
         `link set ${farSide} up`,
-        ...(options.gateways ?? []).filter((gateway) => hasIpv6() || !gateway.includes(':')).map((gateway) => gatewayLine(gateway, farSide)),
+        ...(options.gateways ?? [])
+          .filter((gateway) => hasIpv6() || !gateway.includes(':'))
+          .map((gateway) => gatewayLine(gateway, farSide)),
       ],
       checkedNamespace(netns),
     );
   }
 
-  #wireLines(network: LocalNetwork, wire: { bridgeSide: string; farSide: string; mac: string; netns: string }): readonly string[] {
+  #wireLines(network: WiredNetwork, wire: { bridgeSide: string; farSide: string; mac: string; netns: string }): readonly string[] {
     const mtu = `mtu ${Number(network.mtu)}`;
     const bridge = bridgeName(this.#options.state_id, network.id);
     const far = `peer name ${wire.farSide} ${mtu} address ${checkedMac(wire.mac)} netns ${checkedNamespace(wire.netns)}`;
@@ -141,7 +153,7 @@ export class LocalFabric {
   }
 
   /** Old wires of the same name are removed first when they are in the way; a bridge that somebody removed is made again. */
-  async #makeWire(network: LocalNetwork, bridgeSide: string, lines: readonly string[], ensureAgain: () => Promise<void>): Promise<void> {
+  async #makeWire(network: WiredNetwork, bridgeSide: string, lines: readonly string[], ensureAgain: () => Promise<void>): Promise<void> {
     for (let attempt = 1; ; attempt += 1) {
       try {
         await ipBatch(lines, this.#names.fabric);
@@ -179,19 +191,22 @@ export class LocalFabric {
     this.#options.log.debug({ namespace: name }, 'bridges have a namespace');
   }
 
-  async #ensureBridge(network: LocalNetwork): Promise<void> {
+  async #ensureBridge(network: WiredNetwork): Promise<void> {
     const bridge = bridgeName(this.#options.state_id, network.id);
     const settings = `mtu ${Number(network.mtu)}`;
     try {
       // Without snooping and spanning tree a port forwards from its first moment, and no querier is needed.
-      await ipBatch([`link add name ${bridge} up ${settings} type bridge stp_state 0 forward_delay 0 mcast_snooping 0`], this.#names.fabric);
+      await ipBatch(
+        [`link add name ${bridge} up ${settings} type bridge stp_state 0 forward_delay 0 mcast_snooping 0`],
+        this.#names.fabric,
+      );
     } catch (error) {
       if (!isAlreadyThere(error)) throw error;
       await ipBatch([`link set ${bridge} ${settings} up`], this.#names.fabric);
     }
   }
 
-  async #ensureLeg(network: LocalNetwork, subnets: readonly LocalSubnet[]): Promise<void> {
+  async #ensureLeg(network: WiredNetwork, subnets: readonly WiredSubnet[]): Promise<void> {
     const { bridgeSide, hostSide } = legNames(this.#options.state_id, network);
     const bridge = bridgeName(this.#options.state_id, network.id);
     const mtu = `mtu ${Number(network.mtu)}`;
@@ -234,7 +249,7 @@ export function gatewayLine(gateway: string, link: string): string {
   return `route replace default via ${address} dev ${link}`;
 }
 
-function gatewayOf(subnet: LocalSubnet, mayUseIpv6: boolean): readonly { readonly address: string; readonly prefix: number }[] {
+function gatewayOf(subnet: WiredSubnet, mayUseIpv6: boolean): readonly { readonly address: string; readonly prefix: number }[] {
   if (subnet.gateway_ip === null || (subnet.ip_version === 6 && !mayUseIpv6)) return [];
   return [{ address: subnet.gateway_ip, prefix: splitCidr(subnet.cidr).prefix }];
 }

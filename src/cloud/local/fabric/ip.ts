@@ -48,7 +48,10 @@ export function isAlreadyThere(error: unknown): boolean {
 
 /** True when ip(8) refused because what was named is not there. */
 export function isMissing(error: unknown): boolean {
-  return error instanceof CommandError && /Cannot find device|does not exist|No such device|Cannot open network namespace|Invalid "netns" value/u.test(error.stderr);
+  return (
+    error instanceof CommandError &&
+    /Cannot find device|does not exist|No such device|Cannot open network namespace|Invalid "netns" value/u.test(error.stderr)
+  );
 }
 
 /** True when this kernel speaks IPv6. */

@@ -9,7 +9,14 @@ test('a machine that uses nothing of the pool gets its first networks', () => {
 test('networks that are routed or owned are passed over, whatever their size', () => {
   const taken = takenRanges(
     [{ dst: 'default' }, { dst: '198.18.0.0/23' }, { dst: '198.18.3.7' }],
-    [{ addr_info: [{ family: 'inet', local: '198.18.4.1', prefixlen: 24 }, { family: 'inet6', local: 'fe80::1', prefixlen: 64 }] }],
+    [
+      {
+        addr_info: [
+          { family: 'inet', local: '198.18.4.1', prefixlen: 24 },
+          { family: 'inet6', local: 'fe80::1', prefixlen: 64 },
+        ],
+      },
+    ],
   );
   assert.deepEqual(chooseRanges(taken, 2), ['198.18.2.0/24', '198.18.5.0/24']);
 });

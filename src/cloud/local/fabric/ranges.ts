@@ -9,7 +9,9 @@ type Range = { readonly first: number; readonly last: number };
 /** The part of `ip -j route` that matters. */
 export type RouteEntry = { readonly dst?: string };
 /** The part of `ip -j addr` that matters. */
-export type AddressEntry = { readonly addr_info?: readonly { readonly family?: string; readonly local?: string; readonly prefixlen?: number }[] };
+export type AddressEntry = {
+  readonly addr_info?: readonly { readonly family?: string; readonly local?: string; readonly prefixlen?: number }[];
+};
 
 /**
  * The IPv4 ranges that routes and addresses of a machine claim; the default route claims nothing.
@@ -18,7 +20,9 @@ export type AddressEntry = { readonly addr_info?: readonly { readonly family?: s
  * @param addresses `ip -j -4 addr`
  */
 export function takenRanges(routes: readonly RouteEntry[], addresses: readonly AddressEntry[]): readonly Cidr[] {
-  const routed = routes.flatMap((route) => (route.dst === undefined || route.dst === 'default' || route.dst === '0.0.0.0/0' ? [] : [route.dst]));
+  const routed = routes.flatMap((route) =>
+    route.dst === undefined || route.dst === 'default' || route.dst === '0.0.0.0/0' ? [] : [route.dst],
+  );
   const owned = addresses
     .flatMap((entry) => entry.addr_info ?? [])
     .flatMap((address) => (address.local === undefined ? [] : [`${address.local}/${address.prefixlen ?? 32}`]));
@@ -30,7 +34,11 @@ export function takenRanges(routes: readonly RouteEntry[], addresses: readonly A
  *
  * Throws when the pool has not enough. The default pool is RFC 2544's benchmark range, which no site routes.
  */
-export function chooseRanges(taken: readonly Cidr[], wanted: number, options: { readonly pool?: Cidr; readonly prefix?: number } = {}): readonly Cidr[] {
+export function chooseRanges(
+  taken: readonly Cidr[],
+  wanted: number,
+  options: { readonly pool?: Cidr; readonly prefix?: number } = {},
+): readonly Cidr[] {
   const pool = parse(options.pool ?? '198.18.0.0/15');
   const prefix = options.prefix ?? 24;
   if (pool === null) throw new Error(`not an IPv4 range: ${options.pool}`);
@@ -42,7 +50,9 @@ export function chooseRanges(taken: readonly Cidr[], wanted: number, options: { 
     if (!occupied.some((range) => range.first <= last && first <= range.last)) chosen.push(`${dotted(first)}/${prefix}`);
   }
   if (chosen.length < wanted) {
-    throw new Error(`only ${chosen.length} of ${wanted} free /${prefix} networks are left in ${options.pool ?? '198.18.0.0/15'}: configure another range`);
+    throw new Error(
+      `only ${chosen.length} of ${wanted} free /${prefix} networks are left in ${options.pool ?? '198.18.0.0/15'}: configure another range`,
+    );
   }
   return chosen;
 }

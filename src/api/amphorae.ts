@@ -1,0 +1,80 @@
+/** Amphorae, for administrators (api-ref "Amphora"). */
+import { condemnAmphora } from '../db/reconciliations.ts';
+import { type Amphora, Fault } from '../model/index.ts';
+import type { Answer, Call } from './call.ts';
+import { changeLoadBalancer, immutable } from './change.ts';
+import { enforce } from './policy.ts';
+import { notFound, showMany, showOne } from './read.ts';
+import { amphorae } from './resources.ts';
+
+/** `GET /amphorae` */
+export async function listAmphorae(call: Call): Promise<Answer> {
+  enforce(call.caller, 'amphora', 'get_all', null);
+  return showMany(call, amphorae, { anyProject: true });
+}
+
+/** `GET /amphorae/:id` */
+export const showAmphora = (call: Call): Promise<Answer> => showOne(call, amphorae);
+
+async function findAmphora(call: Call, action: string): Promise<Amphora> {
+  const id = call.params['id'] ?? '';
+  const amphora = await call.deps.db.read.selectFrom('amphora').selectAll().where('id', '=', id).where('status', '!=', 'DELETED').executeTakeFirst();
+  enforce(call.caller, 'amphora', action, null);
+  if (amphora === undefined) throw notFound('Amphora', id);
+  return amphora;
+}
+
+/** `GET /amphorae/:id/stats`: its counters, one entry for each listener. */
+export async function showAmphoraStatistics(call: Call): Promise<Answer> {
+  const id = call.params['id'] ?? '';
+  enforce(call.caller, 'amphora', 'get_stats', null);
+  const rows = await call.deps.db.read
+    .selectFrom('listener_statistics as s')
+    .innerJoin('amphora as a', 'a.id', 's.amphora_id')
+    .select(['s.listener_id', 's.bytes_in', 's.bytes_out', 's.active_connections', 's.total_connections', 's.request_errors', 'a.id', 'a.loadbalancer_id'])
+    .where('a.id', '=', id)
+    .where('a.status', '!=', 'DELETED')
+    .orderBy('s.listener_id')
+    .execute();
+  if (rows.length === 0) throw notFound('Amphora stats for', id);
+  return { status: 200, body: { amphora_stats: rows } };
+}
+
+/** `PUT /amphorae/:id/failover`: this one is replaced. */
+export async function failoverAmphora(call: Call): Promise<Answer> {
+  const { id, loadbalancer_id } = await findAmphora(call, 'put_failover');
+  if (loadbalancer_id === null) throw new Fault(409, `Amphora ${id} does not belong to a load balancer.`);
+  const { db } = call.deps;
+  await db.tx(async (tx) => {
+    const loadbalancer = await tx.selectFrom('loadbalancer').select('provisioning_status').where('id', '=', loadbalancer_id).executeTakeFirst();
+    if (loadbalancer?.provisioning_status !== 'ACTIVE' || !(await condemnAmphora(tx, id))) throw immutable('Load Balancer', loadbalancer_id);
+    await db.notify('reconcile', loadbalancer_id, tx);
+  });
+  return { status: 202 };
+}
+
+/** `PUT /amphorae/:id/config`: the agent gets its configuration anew, which every pass sees to. */
+export async function configureAmphora(call: Call): Promise<Answer> {
+  const { loadbalancer_id } = await findAmphora(call, 'put_config');
+  if (loadbalancer_id !== null) {
+    const gate = { mutable: ['ACTIVE'] as const, refuse: () => immutable('Load Balancer', loadbalancer_id) };
+    await changeLoadBalancer(call, loadbalancer_id, gate, async ({ tree }) => ({
+      tree,
+      change: { action: 'update', owner: { type: 'loadbalancer', id: loadbalancer_id } },
+      result: true,
+    }));
+  }
+  return { status: 202 };
+}
+
+/** `DELETE /amphorae/:id`: only one that is in ERROR; its load balancer gets another. */
+export async function deleteAmphora(call: Call): Promise<Answer> {
+  const { id, status, loadbalancer_id } = await findAmphora(call, 'delete');
+  const { db } = call.deps;
+  if (status !== 'ERROR') throw immutable('amphora', id);
+  await db.tx(async (tx) => {
+    if (!(await condemnAmphora(tx, id))) throw immutable('amphora', id);
+    if (loadbalancer_id !== null) await db.notify('reconcile', loadbalancer_id, tx);
+  });
+  return { status: 204 };
+}

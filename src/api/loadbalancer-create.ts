@@ -1,0 +1,192 @@
+/**
+ * `POST /loadbalancers`. The answer must carry the VIP's address and port, so the port is made here: first the rows and a
+ * lease, then the port, then its addresses in the row. What a crash leaves in between, a worker finishes.
+ */
+import type { Port, PortSpec } from '../cloud/network.ts';
+import { recordVip } from '../db/amphorae.ts';
+import { eraseLoadBalancer } from '../db/loadbalancers.ts';
+import { insertReconciliation, releaseApiLease } from '../db/reconciliations.ts';
+import { insertRows, insertTags } from '../db/rows.ts';
+import { newId } from '../lib/ids.ts';
+import { Fault, type LoadBalancer, loadbalancerFields, type LoadBalancerTree } from '../model/index.ts';
+import { canonicalAddress } from '../model/rules/addresses.ts';
+import { refusal } from '../model/rules/listener.ts';
+import type { Answer, Call } from './call.ts';
+import { checkQuota, newIdentity, providerOf } from './change.ts';
+import { timestamp } from './deps.ts';
+import { hasTagTwice, newColumns, tagsOf } from './fill.ts';
+import { buildGraph, type Graph } from './graph.ts';
+import { presentGraph } from './graph-answer.ts';
+import { enforce } from './policy.ts';
+import { readObject } from './request.ts';
+import { loadbalancers } from './resources.ts';
+import { bodies } from './shapes.ts';
+import type { JsonObject } from './validate.ts';
+import { planVip } from './vip.ts';
+
+/** `POST /loadbalancers` */
+export async function createLoadBalancer(call: Call): Promise<Answer> {
+  const body = readObject(call, loadbalancers, bodies.loadbalancer.post);
+  const project_id = projectOf(call, body);
+  enforce(call.caller, 'loadbalancer', 'post', project_id);
+  if (Object.hasOwn(body, 'vip_sg_ids')) enforce(call.caller, 'loadbalancer', 'post:vip_sg_ids', project_id);
+  const loadbalancer = await newLoadBalancer(call, body, project_id);
+  const birth = { project_id, now: loadbalancer.created_at, options: call.deps.options };
+  const graph = buildGraph(body, loadbalancer, birth);
+  const tags = (tagsOf(body) ?? []).toSorted();
+  providerOf(call.deps, loadbalancer.provider).validate(treeOf(loadbalancer, graph), {
+    action: 'create',
+    owner: { type: 'loadbalancer', id: loadbalancer.id },
+  });
+  const fence = await store(call, loadbalancer, graph, tags);
+  const placed = await place(call, loadbalancer, fence);
+  return { status: 201, body: presentGraph(placed, tags, graph) };
+}
+
+/** Whose the load balancer will be: the request says, or the token. Throws `Fault` 400. */
+function projectOf(call: Call, body: JsonObject): string {
+  const project_id = (body['project_id'] ?? body['tenant_id'] ?? call.caller.project_id ?? '') as string;
+  if (project_id !== '') return project_id;
+  throw refusal(
+    'Missing project ID in request where one is required. An administrator should check the keystone settings in the Octavia configuration.',
+  );
+}
+
+async function newLoadBalancer(call: Call, body: JsonObject, project_id: string): Promise<LoadBalancer> {
+  const { options, clock } = call.deps;
+  const vip = await planVip(call, body);
+  // Flavors and availability zones come later: until then none exists.
+  if (Object.hasOwn(body, 'flavor_id')) throw refusal('Invalid flavor_id.');
+  if (Object.hasOwn(body, 'availability_zone')) throw refusal('Invalid availability zone.');
+  const provider = (body['provider'] as string | null | undefined) || options.default_provider_driver;
+  providerOf(call.deps, provider);
+  if (hasTagTwice(body)) throw new Fault(409, 'Already an entity with that specified id.');
+  const columns = newColumns(loadbalancerFields, body, options) as unknown as LoadBalancer;
+  return {
+    ...columns,
+    ...newIdentity(newId(), project_id, timestamp(clock)),
+    ...pickVip(vip),
+    provider,
+    vip_vnic_type: 'normal',
+    topology: options.loadbalancer_topology,
+    server_group_id: null,
+  };
+}
+
+const pickVip = (vip: Awaited<ReturnType<typeof planVip>>): Awaited<ReturnType<typeof planVip>> => ({
+  vip_address: vip.vip_address,
+  vip_port_id: vip.vip_port_id,
+  vip_subnet_id: vip.vip_subnet_id,
+  vip_network_id: vip.vip_network_id,
+  vip_qos_policy_id: vip.vip_qos_policy_id,
+  vip_sg_ids: vip.vip_sg_ids,
+  additional_vips: vip.additional_vips,
+  vip_port_owned: vip.vip_port_owned,
+});
+
+const treeOf = (loadbalancer: LoadBalancer, graph: Graph): LoadBalancerTree => ({
+  loadbalancer,
+  listeners: graph.listeners,
+  pools: graph.pools.map((pool) => ({
+    ...pool,
+    members: graph.members.filter((each) => each.pool_id === pool.id),
+    healthmonitor: graph.healthmonitors.find((each) => each.pool_id === pool.id) ?? null,
+  })),
+  amphorae: [],
+  generation: 1,
+});
+
+/** Writes all rows and takes the lease. Throws `Fault` 403 over quota. */
+async function store(call: Call, loadbalancer: LoadBalancer, graph: Graph, tags: readonly string[]): Promise<number> {
+  const { db, options } = call.deps;
+  return db.tx(async (tx) => {
+    await checkQuota(call, tx, loadbalancer.project_id, {
+      loadbalancer: 1,
+      listener: graph.listeners.length,
+      pool: graph.pools.length,
+      member: graph.members.length,
+      healthmonitor: graph.healthmonitors.length,
+    });
+    await insertRows(tx, 'loadbalancer', [loadbalancer]);
+    await insertRows(tx, 'pool', graph.pools);
+    await insertRows(tx, 'listener', graph.listeners);
+    await insertRows(tx, 'member', graph.members);
+    await insertRows(tx, 'healthmonitor', graph.healthmonitors);
+    await insertTags(tx, [{ id: loadbalancer.id, tags }, ...graph.tags]);
+    const { fence } = await insertReconciliation(tx, loadbalancer.id, {
+      owner: `${options.host}/api`,
+      lease_ms: options.port_lease_ms,
+      now: db.nowMs(),
+    });
+    return fence;
+  });
+}
+
+/** Makes (or takes) the port and records it; when the network refuses, the load balancer never was. */
+async function place(call: Call, loadbalancer: LoadBalancer, fence: number): Promise<LoadBalancer> {
+  const { db } = call.deps;
+  try {
+    const port = await makePort(call, loadbalancer);
+    const placed = withPort(loadbalancer, port);
+    await db.tx(async (tx) => {
+      const { vip_port_id, vip_address, vip_subnet_id, vip_port_owned, additional_vips } = placed;
+      await recordVip(tx, placed.id, { vip_port_id: vip_port_id ?? port.id, vip_address, vip_subnet_id, vip_port_owned, additional_vips });
+      await releaseApiLease(tx, placed.id, fence);
+      await db.notify('reconcile', placed.id, tx);
+    });
+    return placed;
+  } catch (error) {
+    // Anything but a clear no may have made the port: the rows stay, and a worker finds it or makes it.
+    if (!(error instanceof Fault)) throw error;
+    await db.tx((tx) => eraseLoadBalancer(tx, loadbalancer.id));
+    throw error;
+  }
+}
+
+async function makePort(call: Call, loadbalancer: LoadBalancer): Promise<Port> {
+  const { ports, catalog } = call.deps;
+  if (!loadbalancer.vip_port_owned && loadbalancer.vip_port_id !== null) {
+    const port = await catalog.findPort(loadbalancer.vip_port_id, null);
+    if (port === null) throw new Fault(400, `Port ${loadbalancer.vip_port_id} not found.`);
+    return port;
+  }
+  return ports.createPort(vipPortSpec(loadbalancer));
+}
+
+/** The port that a load balancer's VIPs live on. */
+export function vipPortSpec(loadbalancer: LoadBalancer): PortSpec {
+  const fixed = (subnet_id: string | null, ip_address: string | null): PortSpec['fixed_ips'] =>
+    subnet_id === null ? [] : [ip_address === null ? { subnet_id } : { subnet_id, ip_address }];
+  return {
+    name: `octavia-lb-${loadbalancer.id}`,
+    network_id: loadbalancer.vip_network_id ?? '',
+    project_id: loadbalancer.project_id,
+    fixed_ips: [
+      ...fixed(loadbalancer.vip_subnet_id, loadbalancer.vip_address),
+      ...loadbalancer.additional_vips.flatMap((vip) => fixed(vip.subnet_id, vip.ip_address)),
+    ],
+    device_id: `lb-${loadbalancer.id}`,
+    device_owner: 'Octavia',
+    ...(loadbalancer.vip_sg_ids.length > 0 && { security_groups: loadbalancer.vip_sg_ids }),
+    qos_policy_id: loadbalancer.vip_qos_policy_id,
+  };
+}
+
+/** The load balancer with the port and the addresses that the network gave. An address that was asked for keeps its spelling. */
+export function withPort(loadbalancer: LoadBalancer, port: Port): LoadBalancer {
+  const given = (subnet_id: string | null, asked: string | null): string | null => {
+    const found = port.fixed_ips.find(
+      (ip) => (subnet_id === null || ip.subnet_id === subnet_id) && (asked === null || canonicalAddress(ip.ip_address) === canonicalAddress(asked)),
+    );
+    return asked ?? found?.ip_address ?? null;
+  };
+  const vip_address = given(loadbalancer.vip_subnet_id, loadbalancer.vip_address);
+  const home = port.fixed_ips.find((ip) => vip_address !== null && canonicalAddress(ip.ip_address) === canonicalAddress(vip_address));
+  return {
+    ...loadbalancer,
+    vip_port_id: port.id,
+    vip_address,
+    vip_subnet_id: loadbalancer.vip_subnet_id ?? home?.subnet_id ?? null,
+    additional_vips: loadbalancer.additional_vips.map((vip) => ({ ...vip, ip_address: given(vip.subnet_id, vip.ip_address), port_id: port.id })),
+  };
+}

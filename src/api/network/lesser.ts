@@ -1,0 +1,116 @@
+/** What clients look at besides networks and ports: extensions, quotas, QoS policies, and kinds of resource that this machine has none of. */
+import type { FastifyInstance } from 'fastify';
+import { missing, NetworkFault } from '../../cloud/local/network-faults.ts';
+import type { QosPolicy } from '../../cloud/local/network-records.ts';
+import { maySee } from '../../cloud/local/network-service.ts';
+import type { Collection } from './collection.ts';
+import { callerOf, requireOwner, scopeOf } from './context.ts';
+import type { NetworkContext } from './context.ts';
+
+/** Kinds that are always empty: path and key. */
+const emptyKinds: readonly (readonly [path: string, plural: string])[] = [
+  ['/floatingips', 'floatingips'],
+  ['/routers', 'routers'],
+  ['/subnetpools', 'subnetpools'],
+  ['/address-scopes', 'address_scopes'],
+  ['/address-groups', 'address_groups'],
+  ['/availability_zones', 'availability_zones'],
+  ['/agents', 'agents'],
+  ['/rbac-policies', 'rbac_policies'],
+  ['/trunks', 'trunks'],
+];
+
+/** What of Neutron's extensions is true here: clients ask before they use one. */
+const extensions: Readonly<Record<string, string>> = {
+  'allowed-address-pairs': 'Allowed Address Pairs',
+  'net-mtu': 'Network MTU',
+  pagination: 'Pagination support',
+  'port-security': 'Port Security',
+  'project-id': 'project_id field enabled',
+  qos: 'Quality of Service',
+  quotas: 'Quota management support',
+  'security-group': 'security-group',
+  sorting: 'Sorting support',
+  'standard-attr-description': 'standard-attr-description',
+  'standard-attr-revisions': 'Resource revision numbers',
+  'standard-attr-tag': 'Tag support for resources with standard attribute',
+  'standard-attr-timestamp': 'Resource timestamps',
+};
+
+const quotaKinds = [
+  'network',
+  'subnet',
+  'port',
+  'security_group',
+  'security_group_rule',
+  'floatingip',
+  'router',
+  'subnetpool',
+  'rbac_policy',
+];
+
+/** QoS policies: the caller's and shared ones. */
+export function qosPoliciesOf({ network }: NetworkContext): Collection<QosPolicy> {
+  const { store } = network.topology;
+  return {
+    path: '/qos/policies',
+    singular: 'policy',
+    plural: 'policies',
+    missing: missing.qos_policy,
+    list: async (caller) => (await store.list<QosPolicy>('network.qos_policy')).filter((each) => maySee(each, scopeOf(caller))),
+    async find(id, caller) {
+      const visible = await network.findQosPolicy(id, scopeOf(caller));
+      return visible === null ? null : store.get<QosPolicy>('network.qos_policy', visible.id);
+    },
+    show: (policies) => policies.map((policy) => ({ ...policy, tenant_id: policy.project_id, rules: [], is_default: false })),
+  };
+}
+
+/** Adds the lists that are always empty. */
+export function addEmptyKinds(scope: FastifyInstance, context: NetworkContext): void {
+  for (const [path, plural] of emptyKinds) {
+    scope.get(path, async (request) => {
+      await callerOf(context, request);
+      return { [plural]: [] };
+    });
+  }
+}
+
+/** Adds `/extensions`. */
+export function addExtensions(scope: FastifyInstance, context: NetworkContext): void {
+  const shown = Object.entries(extensions).map(([alias, name]) => ({
+    alias,
+    name,
+    description: name,
+    links: [],
+    updated: '2016-01-01T00:00:00-00:00',
+  }));
+  scope.get('/extensions', async (request) => {
+    await callerOf(context, request);
+    return { extensions: shown };
+  });
+  scope.get('/extensions/:alias', async (request) => {
+    await callerOf(context, request);
+    const { alias = '' } = request.params as { readonly alias?: string };
+    const extension = shown.find((each) => each.alias === alias);
+    if (extension === undefined)
+      throw new NetworkFault(404, 'ExtensionNotFound', `Extension with alias ${alias.slice(0, 64)} does not exist`);
+    return { extension };
+  });
+}
+
+/** Adds `/quotas/{project}`: nothing is limited. Left out where the load-balancer API has the same path. */
+export function addQuotas(scope: FastifyInstance, context: NetworkContext): void {
+  const unlimited = <T>(value: T): Readonly<Record<string, T>> => Object.fromEntries(quotaKinds.map((kind) => [kind, value]));
+  scope.get('/quotas', async (request) => {
+    await callerOf(context, request);
+    return { quotas: [] };
+  });
+  for (const path of ['/quotas/:project', '/quotas/:project/default']) {
+    scope.get(path, async (request) => {
+      const { project = '' } = request.params as { readonly project?: string };
+      requireOwner(await callerOf(context, request), { project_id: project });
+      return { quota: unlimited(-1) };
+    });
+  }
+}

@@ -1,0 +1,82 @@
+/** Mounts the embedded network service as a subset of Neutron's Networking API v2.0. */
+import type { FastifyInstance } from 'fastify';
+import { NetworkFault } from '../../cloud/local/network-faults.ts';
+import { baseUrl, prepareFacade, titleOf } from '../identity/http.ts';
+import type { Shown } from '../identity/http.ts';
+import { addCollection } from './collection.ts';
+import type { NetworkContext, NetworkFacadeOptions } from './context.ts';
+import { addEmptyKinds, addExtensions, addQuotas, qosPoliciesOf } from './lesser.ts';
+import { networksOf, subnetsOf } from './networks.ts';
+import { portsOf } from './ports.ts';
+import { rulesOfGroups, securityGroupsOf } from './security-groups.ts';
+
+/**
+ * Registers the network facade below a prefix of its own (default `/network`), encapsulated: its own bodies, errors and
+ * not-found answers. With the prefix '' it shares the root with the load-balancer API, as `registerNetworkResources` does.
+ */
+export function registerNetwork(app: FastifyInstance, options: NetworkFacadeOptions & { readonly prefix?: string }): void {
+  const { prefix = '/network' } = options;
+  if (prefix === '') {
+    registerNetworkResources(app, options, '/v2.0');
+    return;
+  }
+  const context: NetworkContext = { ...options, root: `${prefix}/v2.0` };
+  app.register(
+    (scope, _options, done) => {
+      prepareFacade(scope, errorBody);
+      scope.setNotFoundHandler((_request, reply) => {
+        return reply.code(404).send(errorBody({ status: 404, message: 'The resource could not be found.', cause: undefined }));
+      });
+      scope.get('/', (request) => {
+        const href = `${baseUrl(request, context.base_url ?? null)}${context.root}/`;
+        return Promise.resolve({ versions: [{ id: 'v2.0', status: 'CURRENT', links: [{ rel: 'self', href }] }] });
+      });
+      scope.register(
+        (v2, _none, ready) => {
+          v2.get('/', () => Promise.resolve({ resources: [] }));
+          addQuotas(v2, context);
+          addResources(v2, context);
+          ready();
+        },
+        { prefix: '/v2.0' },
+      );
+      done();
+    },
+    { prefix },
+  );
+}
+
+/**
+ * Registers the resources alone below a path that others use too, such as `/v2.0` of the load-balancer API: for clients
+ * without a catalog (`auth_type: none`), who send everything to one address. Without quotas, which both APIs have there,
+ * and without a not-found answer of its own.
+ */
+export function registerNetworkResources(app: FastifyInstance, options: NetworkFacadeOptions, path: string): void {
+  const context: NetworkContext = { ...options, root: path };
+  app.register(
+    (scope, _options, done) => {
+      prepareFacade(scope, errorBody);
+      addResources(scope, context);
+      done();
+    },
+    { prefix: path },
+  );
+}
+
+function addResources(scope: FastifyInstance, context: NetworkContext): void {
+  addExtensions(scope, context);
+  addCollection(scope, context, networksOf(context));
+  addCollection(scope, context, subnetsOf(context));
+  addCollection(scope, context, portsOf(context));
+  addCollection(scope, context, securityGroupsOf(context));
+  addCollection(scope, context, rulesOfGroups(context));
+  addCollection(scope, context, qosPoliciesOf(context));
+  addEmptyKinds(scope, context);
+}
+
+/** Neutron's form of an error; 401 comes from Keystone's middleware and looks like Keystone's. */
+function errorBody({ status, message, cause }: Shown): object {
+  if (status === 401) return { error: { code: status, message, title: titleOf(status) } };
+  const type = cause instanceof NetworkFault ? cause.type : `HTTP${titleOf(status).replaceAll(' ', '')}`;
+  return { NeutronError: { type, message, detail: '' } };
+}

@@ -1,0 +1,102 @@
+/** Quotas of projects (api-ref "Quotas"). */
+import Type from 'typebox';
+import { findQuota, type Limits, type QuotaName, quotaNames, resetQuota, setQuota } from '../db/quotas.ts';
+import type { Quota } from '../db/tables.ts';
+import { Fault, type Fields } from '../model/index.ts';
+import { nullableInteger } from '../model/field.ts';
+import type { Answer, Call } from './call.ts';
+import { enforce } from './policy.ts';
+import { readFields } from './list-args.ts';
+import { showMany } from './read.ts';
+import { readObject } from './request.ts';
+import type { Resource, Row } from './resource.ts';
+import { bodies } from './shapes.ts';
+
+const limit = { schema: nullableInteger(-1) };
+
+const quotaFields = {
+  project_id: { schema: Type.String() },
+  loadbalancer: limit,
+  listener: limit,
+  member: limit,
+  pool: limit,
+  healthmonitor: limit,
+  l7policy: limit,
+  l7rule: limit,
+} as const satisfies Fields;
+
+const quotas: Resource = {
+  table: 'quota',
+  root: 'quota',
+  plural: 'quotas',
+  title: 'Quotas',
+  argument: 'quotas',
+  policy: 'quota',
+  fields: quotaFields,
+  hideDeleted: null,
+  relations: () => [],
+  groupings: [],
+  shown: {},
+  alsoFilters: [],
+};
+
+/** Two kinds have an older spelling beside the present one. */
+const aliases: Readonly<Record<string, QuotaName>> = { load_balancer: 'loadbalancer', health_monitor: 'healthmonitor' };
+
+function present(project_id: string, limits: Readonly<Record<QuotaName, number | null>>, only: ReadonlySet<string> | null): Record<string, unknown> {
+  const all: Record<string, unknown> = { project_id, tenant_id: project_id };
+  for (const name of quotaNames) all[name] = limits[name];
+  for (const [alias, name] of Object.entries(aliases)) all[alias] = limits[name];
+  return only === null ? all : Object.fromEntries(Object.entries(all).filter(([name]) => only.has(name)));
+}
+
+const withDefaults = (stored: Quota | undefined, defaults: Limits): Limits =>
+  Object.fromEntries(quotaNames.map((name) => [name, stored?.[name] ?? defaults[name]])) as Limits;
+
+/** `GET /quotas`: the projects for which limits were set; null is the default. */
+export const listQuotas = (call: Call): Promise<Answer> =>
+  showMany(call, quotas, {
+    idColumn: 'project_id',
+    show: (row: Row, only) => present(row['project_id'] as string, row as unknown as Quota, only),
+  });
+
+const projectOf = (call: Call): string => {
+  const project_id = call.params['id'] ?? '';
+  if (project_id.includes('\u0000') || [...project_id].length > 255) throw new Fault(404, `Project ${project_id.slice(0, 300)} not found.`);
+  return project_id;
+};
+
+/** `GET /quotas/:id`: a project without limits of its own has the defaults. */
+export async function showQuota(call: Call): Promise<Answer> {
+  const project_id = call.params['id'] ?? '';
+  enforce(call.caller, 'quota', 'get_one', project_id);
+  const stored = project_id.includes('\u0000') ? undefined : await findQuota(call.deps.db.read, project_id);
+  const { options } = call.deps;
+  return { status: 200, body: { quota: present(project_id, withDefaults(stored, options.quotas), readFields(call.query, options)) } };
+}
+
+/** `GET /quotas/:id/default` */
+export function showDefaultQuota(call: Call): Answer {
+  const project_id = call.params['id'] ?? '';
+  enforce(call.caller, 'quota', 'get_defaults', project_id);
+  return { status: 200, body: { quota: present(project_id, call.deps.options.quotas, null) } };
+}
+
+/** `PUT /quotas/:id` */
+export async function updateQuota(call: Call): Promise<Answer> {
+  const body = readObject(call, quotas, bodies.quota);
+  const project_id = projectOf(call);
+  enforce(call.caller, 'quota', 'put', project_id);
+  const change: Partial<Record<QuotaName, number | null>> = {};
+  for (const [name, value] of Object.entries(body)) change[aliases[name] ?? (name as QuotaName)] = value as number | null;
+  const stored = await call.deps.db.tx((tx) => setQuota(tx, project_id, change));
+  return { status: 202, body: { quota: present(project_id, withDefaults(stored, call.deps.options.quotas), null) } };
+}
+
+/** `DELETE /quotas/:id`: the defaults hold again. */
+export async function deleteQuota(call: Call): Promise<Answer> {
+  const project_id = projectOf(call);
+  enforce(call.caller, 'quota', 'delete', project_id);
+  if (!(await call.deps.db.tx((tx) => resetQuota(tx, project_id)))) throw new Fault(404, `Quotas ${project_id} not found.`);
+  return { status: 202 };
+}

@@ -1,0 +1,156 @@
+/** Every path of the load-balancer API v2 and what answers it. */
+import { Fault } from '../model/index.ts';
+import * as amphorae from './amphorae.ts';
+import type { Call, Handler } from './call.ts';
+import * as healthmonitors from './healthmonitors.ts';
+import * as listeners from './listeners.ts';
+import { createLoadBalancer } from './loadbalancer-create.ts';
+import * as loadbalancers from './loadbalancers.ts';
+import { batchMembers } from './member-batch.ts';
+import * as members from './members.ts';
+import * as pools from './pools.ts';
+import { findPool } from './pools.ts';
+import * as providers from './providers.ts';
+import * as quotas from './quotas.ts';
+import { createRouter, type Match, type Route, type Router } from './router.ts';
+import { invalid } from './validate.ts';
+
+/** What the collection and its members allow together: the reference answers a 405 of either with all of it. */
+const ALL = 'DELETE, GET, POST, PUT';
+
+/** A request that lacks the id in its path. */
+const missing =
+  (name: string): Handler =>
+  () => {
+    throw new Fault(400, `Missing argument: "${name}"`);
+  };
+
+/** A create with an id in its path, or an update with something after the id: the rest of the path is taken for the body. */
+const misplaced =
+  (argument: string): Handler =>
+  (call: Call) => {
+    const rest = call.path.split('/').filter((each) => each !== '');
+    throw invalid(argument, decodeURIComponent(rest.at(-1) ?? ''), 'It is not a body: a request body is expected instead of more path.');
+  };
+
+/** The handlers of a collection and of one of its resources. */
+type Five = { readonly list: Handler; readonly create: Handler; readonly show: Handler; readonly update: Handler; readonly remove: Handler };
+
+/** The five usual routes, and what the reference answers around them. */
+const collection = (path: string, argument: string, { list, create, show, update, remove }: Five): Route[] => [
+  { path, methods: { GET: list, POST: create, PUT: missing('id'), DELETE: missing('id') }, allow: ALL },
+  { path: `${path}/:id`, methods: { GET: show, PUT: update, DELETE: remove, POST: misplaced(argument) }, allow: ALL },
+];
+
+/** Members below a pool; whatever is asked of a pool that does not exist is a 404. */
+const memberRoutes: readonly Route[] = [
+  {
+    path: '/pools/:pool_id/members',
+    methods: { GET: members.listMembers, POST: members.createMember, PUT: batchMembers, DELETE: inPool(missing('id')) },
+    allow: ALL,
+  },
+  {
+    path: '/pools/:pool_id/members/:id',
+    methods: { GET: members.showMember, PUT: members.updateMember, DELETE: members.deleteMember, POST: inPool(misplaced('member_')) },
+    allow: ALL,
+  },
+];
+
+function inPool(handler: Handler): Handler {
+  return async (call) => {
+    await findPool(call, call.params['pool_id'] ?? '');
+    return handler(call);
+  };
+}
+
+const loadbalancerRoutes: readonly Route[] = [
+  ...collection('/loadbalancers', 'load_balancer', {
+    list: loadbalancers.listLoadBalancers,
+    create: createLoadBalancer,
+    show: loadbalancers.showLoadBalancer,
+    update: loadbalancers.updateLoadBalancer,
+    remove: loadbalancers.deleteLoadBalancer,
+  }),
+  { path: '/loadbalancers/:id/status', methods: { GET: loadbalancers.showStatusTree } },
+  { path: '/loadbalancers/:id/statuses', methods: { GET: loadbalancers.showStatusTree } },
+  { path: '/loadbalancers/:id/stats', methods: { GET: loadbalancers.showLoadBalancerStatistics } },
+  { path: '/loadbalancers/:id/failover', methods: { PUT: loadbalancers.failoverLoadBalancer } },
+];
+
+const partRoutes: readonly Route[] = [
+  ...collection('/listeners', 'listener_', {
+    list: listeners.listListeners,
+    create: listeners.createListener,
+    show: listeners.showListener,
+    update: listeners.updateListener,
+    remove: listeners.deleteListener,
+  }),
+  { path: '/listeners/:id/stats', methods: { GET: listeners.showListenerStatistics } },
+  ...collection('/pools', 'pool_', {
+    list: pools.listPools,
+    create: pools.createPool,
+    show: pools.showPool,
+    update: pools.updatePool,
+    remove: pools.deletePool,
+  }),
+  ...memberRoutes,
+  ...collection('/healthmonitors', 'health_monitor_', {
+    list: healthmonitors.listHealthMonitors,
+    create: healthmonitors.createHealthMonitor,
+    show: healthmonitors.showHealthMonitor,
+    update: healthmonitors.updateHealthMonitor,
+    remove: healthmonitors.deleteHealthMonitor,
+  }),
+];
+
+const quotaRoutes: readonly Route[] = [
+  { path: '/quotas', methods: { GET: quotas.listQuotas, PUT: missing('project_id'), DELETE: missing('project_id') } },
+  { path: '/quotas/:id', methods: { GET: quotas.showQuota, PUT: quotas.updateQuota, DELETE: quotas.deleteQuota } },
+  { path: '/quotas/:id/default', methods: { GET: quotas.showDefaultQuota } },
+];
+
+const providerRoutes: readonly Route[] = [
+  { path: '/providers', methods: { GET: providers.listProviders } },
+  { path: '/providers/:id', methods: {}, allow: 'GET' },
+  { path: '/providers/:id/:any', methods: {}, allow: 'GET' },
+  { path: '/providers/:id/flavor_capabilities', methods: { GET: providers.listFlavorCapabilities } },
+  { path: '/providers/:id/availability_zone_capabilities', methods: { GET: providers.listZoneCapabilities } },
+];
+
+const amphoraRoutes: readonly Route[] = [
+  { path: '/amphorae', methods: { GET: amphorae.listAmphorae } },
+  { path: '/amphorae/:id', methods: { GET: amphorae.showAmphora, DELETE: amphorae.deleteAmphora } },
+  { path: '/amphorae/:id/stats', methods: { GET: amphorae.showAmphoraStatistics } },
+  { path: '/amphorae/:id/failover', methods: { PUT: amphorae.failoverAmphora } },
+  { path: '/amphorae/:id/config', methods: { PUT: amphorae.configureAmphora } },
+];
+
+const root: Route = { path: '/', methods: { GET: () => ({ status: 200, body: 'v2' }) } };
+
+/** The routers by what follows `/v2`. */
+export type Routers = { readonly lbaas: Router; readonly octavia: Router };
+
+/** Builds the routers; `lbaas` also serves the paths without a prefix. */
+export function createRouters(): Routers {
+  return {
+    lbaas: createRouter([root, ...loadbalancerRoutes, ...partRoutes, ...quotaRoutes, ...providerRoutes]),
+    octavia: createRouter([root, ...amphoraRoutes]),
+  };
+}
+
+/** Finds what answers a path such as `/v2.0/lbaas/pools.json`. Throws `Fault` 400 for broken percent encoding. */
+export function findRoute(routers: Routers, method: string, path: string): Match {
+  const [, ...segments] = decodeSegments(path);
+  const prefix = segments[0];
+  if (prefix === 'lbaas') return routers.lbaas(method, segments.slice(1));
+  return prefix === 'octavia' ? routers.octavia(method, segments.slice(1)) : routers.lbaas(method, segments);
+}
+
+function decodeSegments(path: string): string[] {
+  const segments = path.replace(/^\/+/u, '').replace(/\/+$/u, '').replace(/\.json$/u, '').split('/');
+  try {
+    return segments.map(decodeURIComponent);
+  } catch (error) {
+    throw new Fault(400, 'The path of the URL is not valid percent encoding of UTF-8.', { cause: error });
+  }
+}

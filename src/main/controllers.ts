@@ -1,0 +1,134 @@
+/** The controllers of one process: API, worker, health manager and housekeeping, started in this order and stopped in the other. */
+import { randomUUID } from 'node:crypto';
+import type { FastifyInstance } from 'fastify';
+import { createApi } from '../api/app.ts';
+import type { Identity } from '../cloud/identity.ts';
+import type { Config } from '../config/table.ts';
+import type { Database, Tx } from '../db/database.ts';
+import { type HealthManager, startHealthManager } from '../health/health-manager.ts';
+import { type Housekeeping, startHousekeeping } from '../housekeeping/housekeeping.ts';
+import type { Clock } from '../lib/clock.ts';
+import type { Logger } from '../lib/log.ts';
+import { amphoraProvider } from '../providers/amphora/provider.ts';
+import type { Tools } from '../providers/amphora/apply.ts';
+import { noopProvider } from '../providers/noop/provider.ts';
+import type { Provider, Step } from '../providers/provider.ts';
+import { reconcileChannel, startWorker, type Worker } from '../worker/worker.ts';
+import type { AmphoraCloud } from './amphora-tools.ts';
+import { apiOptions, hostOf, patience } from './settings.ts';
+
+/** What controllers are made of. */
+export type ControllerParts = {
+  readonly config: Config;
+  readonly db: Database;
+  readonly identity: Identity;
+  readonly cloud: AmphoraCloud;
+  readonly tools: Tools;
+  readonly facades: readonly ((app: FastifyInstance) => void)[];
+  /** Where heartbeats are received; null: no health manager in this process. */
+  readonly heartbeat_address: string | null;
+  readonly clock: Clock;
+  readonly log: Logger;
+};
+
+/** Which controllers run in this process. */
+export type Roles = { readonly api: boolean; readonly worker: boolean; readonly health: boolean; readonly housekeeping: boolean };
+
+/** Running controllers. */
+export type Controllers = {
+  readonly app: FastifyInstance | null;
+  readonly worker: Worker | null;
+  readonly health: HealthManager | null;
+  readonly housekeeping: Housekeeping | null;
+  stop(): Promise<void>;
+};
+
+/** Every enabled provider by its name; a name that nobody knows is left out, as upstream does. */
+export function openProviders(config: Config, tools: Tools): Map<string, Provider<unknown, Step, Tx>> {
+  const providers = new Map<string, Provider<unknown, Step, Tx>>();
+  for (const [name, description] of Object.entries(config.api_settings.enabled_provider_drivers)) {
+    if (name === 'amphora' || name === 'octavia' || name === 'amphorav2') {
+      providers.set(name, amphoraProvider(tools, name, description) as Provider<unknown, Step, Tx>);
+    } else if (name.startsWith('noop_driver')) providers.set(name, noopProvider(name, description) as Provider<unknown, Step, Tx>);
+  }
+  return providers;
+}
+
+/** Starts what `roles` names. */
+export async function startControllers(parts: ControllerParts, roles: Roles): Promise<Controllers> {
+  const providers = openProviders(parts.config, parts.tools);
+  const health = roles.health && parts.heartbeat_address !== null ? await startHealth(parts, parts.heartbeat_address) : null;
+  const worker = roles.worker ? await startItsWorker(parts, providers) : null;
+  const housekeeping = roles.housekeeping ? startItsHousekeeping(parts) : null;
+  const app = roles.api ? await listen(parts, providers) : null;
+  return {
+    app,
+    worker,
+    health,
+    housekeeping,
+    async stop() {
+      await app?.close();
+      await housekeeping?.stop();
+      await worker?.stop();
+      await health?.stop();
+    },
+  };
+}
+
+async function listen(parts: ControllerParts, providers: ReadonlyMap<string, Provider<unknown, Step, Tx>>): Promise<FastifyInstance> {
+  const { config, db, identity, cloud, clock, log, facades } = parts;
+  const { catalog, ports } = cloud;
+  const app = createApi({ db, identity, catalog, ports, providers, options: apiOptions(config), clock, log, plugins: facades });
+  await app.listen({ host: config.api_settings.bind_host, port: config.api_settings.bind_port });
+  return app;
+}
+
+const startItsWorker = (parts: ControllerParts, providers: ReadonlyMap<string, Provider<unknown, Step, Tx>>): Promise<Worker> => {
+  const { controller_worker: worker } = parts.config;
+  return startWorker({
+    db: parts.db,
+    providers,
+    clock: parts.clock,
+    log: parts.log,
+    lease_ms: 1000 * worker.lease_seconds,
+    patience,
+    random: Math.random,
+    newId: randomUUID,
+    owner: `${hostOf(parts.config)}/${process.pid}/${randomUUID().slice(0, 8)}`,
+    concurrency: worker.max_concurrent_reconciles,
+    poll_ms: 1000,
+  });
+};
+
+function startHealth(parts: ControllerParts, bind_ip: string): Promise<HealthManager> {
+  const { health_manager: health } = parts.config;
+  const key = health.heartbeat_key;
+  return startHealthManager({
+    db: parts.db,
+    bind_ip,
+    bind_port: health.bind_port,
+    heartbeat_keys: key === null ? [] : [key],
+    heartbeat_interval: health.heartbeat_interval,
+    heartbeat_timeout: health.heartbeat_timeout,
+    health_check_interval: health.health_check_interval,
+    failover_threads: health.failover_threads,
+    failover_threshold: health.failover_threshold,
+    sock_rlimit: health.sock_rlimit,
+    log: parts.log,
+    clock: parts.clock,
+    wake: (loadbalancer_id) => void parts.db.notify(reconcileChannel, loadbalancer_id),
+  });
+}
+
+function startItsHousekeeping(parts: ControllerParts): Housekeeping {
+  const { house_keeping: house } = parts.config;
+  return startHousekeeping({
+    db: parts.db,
+    compute: parts.cloud.compute,
+    ports: parts.cloud.ports,
+    ...house,
+    log: parts.log,
+    clock: parts.clock,
+    wake: (loadbalancer_id) => void parts.db.notify(reconcileChannel, loadbalancer_id),
+  });
+}

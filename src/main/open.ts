@@ -1,0 +1,179 @@
+/** Opens everything below the controllers: state, database, identity, cloud and agents; in the order in which each needs the last. */
+import { randomBytes, randomUUID } from 'node:crypto';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { FastifyInstance } from 'fastify';
+import { registerIdentity } from '../api/identity/register.ts';
+import { registerNetwork } from '../api/network/register.ts';
+import { writeClientFiles } from '../cloud/local/client-files.ts';
+import { FakeCompute } from '../cloud/fake/compute.ts';
+import { createNoopNetwork } from '../cloud/fake/network.ts';
+import type { Identity } from '../cloud/identity.ts';
+import { newPassword } from '../cloud/local/identity-passwords.ts';
+import { createLocalNetwork, type LocalNetworkService } from '../cloud/local/network-service.ts';
+import { createLocalIdentity, type LocalIdentity } from '../cloud/local/identity.ts';
+import { RecordConflict, type RecordKind, type RecordStore } from '../cloud/local/record-store.ts';
+import { createNoAuth } from '../cloud/noauth.ts';
+import type { Config } from '../config/table.ts';
+import { type Database, openDatabase } from '../db/database.ts';
+import { migrate } from '../db/migrate.ts';
+import { createRecords } from '../db/records.ts';
+import { writeFileAtomic } from '../lib/atomic-file.ts';
+import { systemClock } from '../lib/clock.ts';
+import type { Logger } from '../lib/log.ts';
+import { Secret } from '../lib/secret.ts';
+import { FakeAgents } from '../providers/amphora/fake-agents.ts';
+import { createPkiFiles, loadPki, type Pki } from '../providers/amphora/pki.ts';
+import { type AmphoraCloud, amphoraTools, openAgents } from './amphora-tools.ts';
+import type { ControllerParts } from './controllers.ts';
+import type { LocalCloud } from './local-cloud.ts';
+import { type State, StartRefused } from './state.ts';
+
+/** Everything that controllers stand on. */
+export type Opened = ControllerParts & { readonly local: LocalCloud | null; readonly close: () => Promise<void> };
+
+/** Tells the user what is being done; one short line each. */
+export type Tell = (line: string) => void;
+
+/** Opens it all. Throws `StartRefused` with a sentence for the user, or what nobody foresaw. */
+export async function open(config: Config, state: State, base_url: string, log: Logger, tell: Tell): Promise<Opened> {
+  const db = await openAndMigrate(config, log);
+  try {
+    const store = createRecords<RecordKind>(db, {
+      conflict: (kind, message, options) => new RecordConflict(kind, message, options),
+      clock: systemClock,
+    });
+    const identity = await openIdentity(config, state, store, base_url, tell);
+    const pki = await openPki(config);
+    const { cloud, local, network, fake } = await openCloud(config, state, store, identity.service_project_id, log, tell);
+    const agents =
+      config.controller_worker.amphora_driver === 'amphora_noop_driver'
+        ? new FakeAgents({ compute: fake ?? new FakeCompute({ clock: systemClock, newId: randomUUID }) })
+        : openAgents(config, pki);
+    const facades: ((app: FastifyInstance) => void)[] = [];
+    if (identity.local !== null) {
+      const service = identity.local;
+      facades.push((app) => registerIdentity(app, { identity: service, base_url: config.api_settings.api_base_uri }));
+    }
+    if (network !== null) {
+      facades.push((app) => registerNetwork(app, { network, identity: identity.identity, base_url: config.api_settings.api_base_uri }));
+      if (config.api_settings.auth_strategy === 'noauth')
+        facades.push((app) => registerNetwork(app, { network, identity: identity.identity, base_url: null, prefix: '' }));
+    }
+    const heartbeat_address = local === null ? config.health_manager.bind_ip : local.management_gateway;
+    return {
+      config,
+      db,
+      identity: identity.identity,
+      cloud,
+      tools: amphoraTools(config, cloud, agents, pki, systemClock),
+      facades,
+      heartbeat_address,
+      clock: systemClock,
+      log,
+      local,
+      async close() {
+        if ('close' in agents) await agents.close();
+        await db.close();
+      },
+    };
+  } catch (error) {
+    await db.close();
+    throw error;
+  }
+}
+
+async function openAndMigrate(config: Config, log: Logger): Promise<Database> {
+  const url = config.database.connection.reveal();
+  let db: Database;
+  try {
+    db = openDatabase({ url, log, connections: config.database.max_pool_size });
+  } catch (error) {
+    throw new StartRefused(error instanceof Error ? error.message : String(error), { cause: error });
+  }
+  try {
+    await migrate(db);
+    return db;
+  } catch (error) {
+    await db.close().catch(() => undefined);
+    const message = error instanceof Error ? error.message : String(error);
+    throw new StartRefused(`The database cannot be used: ${message}`, { cause: error });
+  }
+}
+
+async function openPki(config: Config): Promise<Pki> {
+  const { certificates, haproxy_amphora: haproxy, controller_worker: worker } = config;
+  const files = {
+    ca_certificate: certificates.ca_certificate,
+    ca_private_key: certificates.ca_private_key,
+    ca_private_key_passphrase: certificates.ca_private_key_passphrase,
+    client_cert: haproxy.client_cert,
+    server_ca: haproxy.server_ca,
+    client_ca: worker.client_ca,
+  };
+  if (config.local.enabled) await createPkiFiles(files, Date.now());
+  return loadPki(files);
+}
+
+type OpenedIdentity = { readonly identity: Identity; readonly local: LocalIdentity | null; readonly service_project_id: string };
+
+async function openIdentity(config: Config, state: State, store: RecordStore, base_url: string, tell: Tell): Promise<OpenedIdentity> {
+  const { auth_strategy } = config.api_settings;
+  if (auth_strategy === 'keystone') throw new StartRefused('auth_strategy = keystone is not there yet: use embedded or noauth.');
+  const signing_key = secretFile(join(state.dir, 'identity.key'), () => randomBytes(48).toString('base64url'));
+  const token_seconds = Math.min(43_200, Math.max(3600, config.local.token_lifetime));
+  const local = createLocalIdentity({ store, signing_key: Buffer.from(signing_key), token_seconds });
+  const passwords = {
+    admin: secretFile(join(state.dir, 'admin.password'), newPassword),
+    demo: secretFile(join(state.dir, 'demo.password'), newPassword),
+  };
+  const { created, project_ids } = await local.bootstrap({ admin: new Secret(passwords.admin), demo: new Secret(passwords.demo) });
+  if (created) tell('Made the first users and projects.');
+  const files = writeClientFiles({ base_url, passwords: { admin: new Secret(passwords.admin), demo: new Secret(passwords.demo) } });
+  await writeFileAtomic(join(state.dir, 'clouds.yaml'), files.clouds_yaml, { mode: 0o600 });
+  await writeFileAtomic(join(state.dir, 'openrc'), files.openrc, { mode: 0o600 });
+  const isOpen = auth_strategy === 'noauth' || auth_strategy === 'testing';
+  return { identity: isOpen ? createNoAuth() : local, local: isOpen ? null : local, service_project_id: project_ids.service };
+}
+
+/** A secret that is drawn once and kept in a file of its own. */
+function secretFile(path: string, draw: () => string): string {
+  if (existsSync(path)) return readFileSync(path, 'utf8').trim();
+  const text = draw();
+  writeFileSync(path, `${text}\n`, { mode: 0o600, flag: 'wx' });
+  return text;
+}
+
+type OpenedCloud = {
+  readonly cloud: AmphoraCloud;
+  readonly local: LocalCloud | null;
+  readonly network: LocalNetworkService | null;
+  readonly fake: FakeCompute | null;
+};
+
+async function openCloud(config: Config, state: State, store: RecordStore, project: string, log: Logger, tell: Tell): Promise<OpenedCloud> {
+  const { compute_driver, network_driver } = config.controller_worker;
+  if (compute_driver === 'compute_local_driver') {
+    // Loaded only where it is used: it brings the bundler of the agent with it.
+    const { openLocalCloud } = await import('./local-cloud.ts');
+    const local = await openLocalCloud(config, state, store, project, log);
+    tell(`Tenant network ${config.local.tenant_cidr}, management network ${config.local.management_cidr}.`);
+    const controllers = config.health_manager.controller_ip_port_list;
+    const here = [{ host: local.management_gateway, port: config.health_manager.bind_port }];
+    const boot_network_ids = [local.networks.management.network.id];
+    const cloud = {
+      compute: local.compute,
+      ports: local.network,
+      catalog: local.network,
+      boot_network_ids,
+      controllers: controllers.length > 0 ? controllers : here,
+    };
+    return { cloud, local, network: local.network, fake: null };
+  }
+  if (compute_driver !== 'compute_noop_driver')
+    throw new StartRefused(`compute_driver = ${compute_driver} is not there yet: use compute_local_driver or compute_noop_driver.`);
+  const fake = new FakeCompute({ clock: systemClock, newId: randomUUID });
+  const network = network_driver === 'network_noop_driver' ? null : createLocalNetwork({ store });
+  const ports = network ?? createNoopNetwork();
+  return { cloud: { compute: fake, ports, catalog: ports, boot_network_ids: [], controllers: [] }, local: null, network, fake };
+}

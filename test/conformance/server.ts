@@ -1,0 +1,44 @@
+/**
+ * A server that is set up as a reference installation for recordings is: no tokens, a network in which everything exists,
+ * and a worker that finishes at once. Prints its address: `node test/conformance/server.ts [port]`.
+ */
+import { createApi } from '../../src/api/app.ts';
+import { type ApiDeps, defaultApiOptions } from '../../src/api/deps.ts';
+import { createNoopNetwork } from '../../src/cloud/fake/network.ts';
+import { openDatabase } from '../../src/db/database.ts';
+import { migrate } from '../../src/db/migrate.ts';
+import { systemClock } from '../../src/lib/clock.ts';
+import { createLogger } from '../../src/lib/log.ts';
+import { startInstantWorker } from '../support/instant-worker.ts';
+import { referenceProvider } from './reference-provider.ts';
+
+const db = openDatabase({ url: process.env['OCTAVIA_DATABASE'] ?? 'sqlite::memory:' });
+await migrate(db);
+const network = createNoopNetwork();
+const worker = await startInstantWorker(db);
+const deps: ApiDeps = {
+  db,
+  identity: {
+    authenticate: async () => ({ user_id: null, user_name: null, project_id: null, domain_id: null, roles: ['admin'], is_admin: true, system_scope: false }),
+  },
+  catalog: network,
+  ports: network,
+  providers: new Map(['amphora', 'octavia', 'noop_driver', 'noop_driver-alt'].map((name) => [name, referenceProvider])),
+  options: {
+    ...defaultApiOptions,
+    noauth: true,
+    healthcheck_enabled: false,
+    enabled_provider_drivers: {
+      amphora: 'The Octavia Amphora driver.',
+      octavia: 'Deprecated alias of the Octavia Amphora driver.',
+      noop_driver: 'The no-op driver.',
+      'noop_driver-alt': 'The no-op driver alt.',
+    },
+  },
+  clock: systemClock,
+  log: createLogger({ level: 'warn' }),
+};
+const app = createApi(deps);
+const address = await app.listen({ host: '127.0.0.1', port: Number(process.argv[2] ?? 0) });
+process.stdout.write(`${address}\n`);
+process.once('SIGTERM', () => void app.close().then(() => worker.stop()).then(() => db.close()));
