@@ -83,6 +83,13 @@ export type ApiDeps = {
   readonly healthChecks?: Readonly<Record<string, () => Promise<void>>>;
 };
 
+const CIPHERS = [
+  'TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256',
+  'ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384',
+  'ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305:DHE-RSA-AES128-GCM-SHA256:DHE-RSA-AES256-GCM-SHA384',
+  'DHE-RSA-CHACHA20-POLY1305',
+].join(':');
+
 /** The options that hold without a configuration. */
 export const defaultApiOptions: ApiOptions = {
   noauth: false,
@@ -113,8 +120,8 @@ export const defaultApiOptions: ApiOptions = {
   udp_connect_min_interval_health_monitor: 3,
   tls_cipher_prohibit_list: [],
   minimum_tls_version: null,
-  default_listener_ciphers: '',
-  default_pool_ciphers: '',
+  default_listener_ciphers: CIPHERS,
+  default_pool_ciphers: CIPHERS,
   default_listener_tls_versions: ['TLSv1.2', 'TLSv1.3'],
   default_pool_tls_versions: ['TLSv1.2', 'TLSv1.3'],
   default_listener_alpn_protocols: ['h2', 'http/1.1', 'http/1.0'],

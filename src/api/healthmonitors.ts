@@ -35,7 +35,7 @@ export async function createHealthMonitor(call: Call): Promise<Answer> {
     const { tx, tree, now } = space;
     const pool = poolIn(tree, pool_id);
     checkPoolMutable(pool);
-    const monitor = newHealthMonitor(body, pool_id, { project_id, now, options });
+    const monitor = newHealthMonitor(body, pool_id, { project_id, now, now_ms: call.deps.clock.now(), options });
     checkMonitor(monitor, namesIn(body), pool.protocol, options);
     await checkQuota(call, tx, project_id, { healthmonitor: 1 });
     if (hasTagTwice(body) || pool.healthmonitor !== null) throw new Fault(409, 'This pool already has a health monitor');
@@ -76,7 +76,8 @@ export async function updateHealthMonitor(call: Call): Promise<Answer> {
     const after = { ...pool.healthmonitor, ...change };
     checkMonitor(after, namesIn(body), pool.protocol, call.deps.options);
     await updateRows(tx, 'healthmonitor', [id], change);
-    await updateTags(tx, id, body);
+    // Unlike everywhere else, null leaves the tags of a health monitor alone.
+    if (body['tags'] !== null) await updateTags(tx, id, body);
     await markPool(space, pool_id, true);
     return {
       tree: withPool(tree, { ...pool, healthmonitor: after }),

@@ -29,7 +29,7 @@ export async function createListener(call: Call): Promise<Answer> {
   enforce(call.caller, 'listener', 'post', loadbalancer.project_id);
   const { options } = call.deps;
   const answer = await changeLoadBalancer(call, loadbalancer.id, partGate, async ({ tx, tree, now }) => {
-    const listener = newListener(body, loadbalancer.id, { project_id: loadbalancer.project_id, now, options });
+    const listener = newListener(body, loadbalancer.id, { project_id: loadbalancer.project_id, now, now_ms: call.deps.clock.now(), options });
     await checkQuota(call, tx, loadbalancer.project_id, { listener: 1 });
     checkListenerPlace(listener, tree.loadbalancer, tree.listeners, tree.pools);
     if (hasTagTwice(body)) throw new Fault(409, 'Already an entity with that specified id.');

@@ -7,7 +7,6 @@ import { recordVip } from '../db/amphorae.ts';
 import { eraseLoadBalancer } from '../db/loadbalancers.ts';
 import { insertReconciliation, releaseApiLease } from '../db/reconciliations.ts';
 import { insertRows, insertTags } from '../db/rows.ts';
-import { newId } from '../lib/ids.ts';
 import { Fault, type LoadBalancer, loadbalancerFields, type LoadBalancerTree } from '../model/index.ts';
 import { canonicalAddress } from '../model/rules/addresses.ts';
 import { refusal } from '../model/rules/listener.ts';
@@ -17,6 +16,7 @@ import { timestamp } from './deps.ts';
 import { hasTagTwice, newColumns, tagsOf } from './fill.ts';
 import { buildGraph, type Graph } from './graph.ts';
 import { presentGraph } from './graph-answer.ts';
+import { newOrderedId } from './ids.ts';
 import { enforce } from './policy.ts';
 import { readObject } from './request.ts';
 import { loadbalancers } from './resources.ts';
@@ -31,7 +31,7 @@ export async function createLoadBalancer(call: Call): Promise<Answer> {
   enforce(call.caller, 'loadbalancer', 'post', project_id);
   if (Object.hasOwn(body, 'vip_sg_ids')) enforce(call.caller, 'loadbalancer', 'post:vip_sg_ids', project_id);
   const loadbalancer = await newLoadBalancer(call, body, project_id);
-  const birth = { project_id, now: loadbalancer.created_at, options: call.deps.options };
+  const birth = { project_id, now: loadbalancer.created_at, now_ms: call.deps.clock.now(), options: call.deps.options };
   const graph = buildGraph(body, loadbalancer, birth);
   const tags = (tagsOf(body) ?? []).toSorted();
   providerOf(call.deps, loadbalancer.provider).validate(treeOf(loadbalancer, graph), {
@@ -45,7 +45,9 @@ export async function createLoadBalancer(call: Call): Promise<Answer> {
 
 /** Whose the load balancer will be: the request says, or the token. Throws `Fault` 400. */
 function projectOf(call: Call, body: JsonObject): string {
-  const project_id = (body['project_id'] ?? body['tenant_id'] ?? call.caller.project_id ?? '') as string;
+  // The older spelling is read last, so it wins.
+  const named = Object.hasOwn(body, 'tenant_id') ? body['tenant_id'] : body['project_id'];
+  const project_id = (named ?? call.caller.project_id ?? '') as string;
   if (project_id !== '') return project_id;
   throw refusal(
     'Missing project ID in request where one is required. An administrator should check the keystone settings in the Octavia configuration.',
@@ -64,7 +66,7 @@ async function newLoadBalancer(call: Call, body: JsonObject, project_id: string)
   const columns = newColumns(loadbalancerFields, body, options) as unknown as LoadBalancer;
   return {
     ...columns,
-    ...newIdentity(newId(), project_id, timestamp(clock)),
+    ...newIdentity(newOrderedId(clock.now()), project_id, timestamp(clock)),
     ...pickVip(vip),
     provider,
     vip_vnic_type: 'normal',

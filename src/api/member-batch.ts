@@ -53,7 +53,7 @@ export async function batchMembers(call: Call): Promise<Answer> {
 
 function planBatch(call: Call, pool: PoolTree, list: readonly JsonObject[], isAdditive: boolean, now: string): Batch {
   const existing = new Map(pool.members.map((member) => [memberKey(member), member]));
-  const birth = { project_id: pool.project_id, now, options: call.deps.options };
+  const birth = { project_id: pool.project_id, now, now_ms: call.deps.clock.now(), options: call.deps.options };
   const named = new Set<string>();
   const created: Batch['created'][number][] = [];
   const updated: Batch['updated'][number][] = [];

@@ -60,7 +60,7 @@ export async function createMember(call: Call): Promise<Answer> {
     const { tx, tree, now } = space;
     const pool = poolIn(tree, pool_id);
     checkPoolMutable(pool);
-    const member = newMember(body, { id: pool_id, hasMonitor: pool.healthmonitor !== null }, { project_id, now, options: call.deps.options });
+    const member = newMember(body, { id: pool_id, hasMonitor: pool.healthmonitor !== null }, { project_id, now, now_ms: call.deps.clock.now(), options: call.deps.options });
     await checkQuota(call, tx, project_id, { member: 1 });
     if (hasTagTwice(body) || pool.members.some((each) => memberKey(each) === memberKey(member))) throw duplicateMember(member);
     await insertRows(tx, 'member', [member]);

@@ -1,5 +1,4 @@
 /** New rows from the bodies of create requests, checked by the rules of the model: for single creates and whole trees alike. */
-import { newId } from '../lib/ids.ts';
 import {
   Fault,
   healthmonitorFields,
@@ -18,10 +17,11 @@ import { checkPersistence, checkPoolTls } from '../model/rules/pool.ts';
 import { newIdentity } from './change.ts';
 import type { ApiOptions } from './deps.ts';
 import { newColumns } from './fill.ts';
+import { newOrderedId } from './ids.ts';
 import { invalid, type JsonObject } from './validate.ts';
 
 /** Where a new row belongs: its project and the time of its creation. */
-export type Birth = { readonly project_id: string | null; readonly now: string; readonly options: ApiOptions };
+export type Birth = { readonly project_id: string | null; readonly now: string; readonly now_ms: number; readonly options: ApiOptions };
 
 /** A mandatory field that is null: the reference crashes on some of these. */
 function demand(body: JsonObject, ...names: readonly string[]): void {
@@ -32,11 +32,11 @@ function demand(body: JsonObject, ...names: readonly string[]): void {
 export const namesIn = (body: JsonObject): ReadonlySet<string> => new Set(Object.keys(body).filter((name) => body[name] !== null));
 
 /** A new listener. Throws `Fault` 400. */
-export function newListener(body: JsonObject, loadbalancer_id: string, { project_id, now, options }: Birth): Listener {
+export function newListener(body: JsonObject, loadbalancer_id: string, { project_id, now, now_ms, options }: Birth): Listener {
   demand(body, 'protocol', 'protocol_port');
   const columns = newColumns(listenerFields, body, options) as unknown as Listener;
   const tls = columns.protocol === 'TERMINATED_HTTPS' ? listenerTlsDefaults(body, options) : {};
-  const listener = { ...columns, ...newIdentity(newId(), project_id, now), loadbalancer_id, ...tls };
+  const listener = { ...columns, ...newIdentity(newOrderedId(now_ms), project_id, now), loadbalancer_id, ...tls };
   listener.insert_headers = withoutNulls(listener.insert_headers);
   const client_authentication = Object.hasOwn(body, 'client_authentication') ? (body['client_authentication'] as Listener['client_authentication'] | null) : 'NONE';
   checkListenerFields({ ...listener, client_authentication }, namesIn(body), options);
@@ -56,11 +56,11 @@ export function listenerTlsDefaults(body: JsonObject, options: ApiOptions): Part
 }
 
 /** A new pool. Throws `Fault` 400. */
-export function newPool(body: JsonObject, loadbalancer_id: string, { project_id, now, options }: Birth): Pool {
+export function newPool(body: JsonObject, loadbalancer_id: string, { project_id, now, now_ms, options }: Birth): Pool {
   demand(body, 'protocol', 'lb_algorithm');
   const columns = newColumns(poolFields, body, options) as unknown as Pool;
   const tls = columns.tls_enabled ? poolTlsDefaults(body, options) : {};
-  const pool = { ...columns, ...newIdentity(newId(), project_id, now), loadbalancer_id, ...tls };
+  const pool = { ...columns, ...newIdentity(newOrderedId(now_ms), project_id, now), loadbalancer_id, ...tls };
   if (pool.session_persistence !== null) {
     demand(pool.session_persistence as unknown as JsonObject, 'type');
     checkPersistence(pool.protocol, pool.session_persistence);
@@ -88,25 +88,25 @@ export function poolTlsDefaults(body: JsonObject, options: ApiOptions): Partial<
 }
 
 /** A new member; without a health monitor nobody will tell its operating status. Throws `Fault` 400. */
-export function newMember(body: JsonObject, pool: { readonly id: string; readonly hasMonitor: boolean }, { project_id, now, options }: Birth): Member {
+export function newMember(body: JsonObject, pool: { readonly id: string; readonly hasMonitor: boolean }, { project_id, now, now_ms, options }: Birth): Member {
   demand(body, 'address', 'protocol_port');
   const columns = newColumns(memberFields, body, options) as unknown as Member;
   checkMemberAddress(columns.address, options.reserved_ips);
   return {
     ...columns,
-    ...newIdentity(newId(), project_id, now, pool.hasMonitor ? 'OFFLINE' : 'NO_MONITOR'),
+    ...newIdentity(newOrderedId(now_ms), project_id, now, pool.hasMonitor ? 'OFFLINE' : 'NO_MONITOR'),
     pool_id: pool.id,
     vnic_type: 'normal',
   };
 }
 
 /** A new health monitor, not yet checked against its pool. Throws `Fault` 400. */
-export function newHealthMonitor(body: JsonObject, pool_id: string, { project_id, now, options }: Birth): HealthMonitor {
+export function newHealthMonitor(body: JsonObject, pool_id: string, { project_id, now, now_ms, options }: Birth): HealthMonitor {
   for (const name of ['delay', 'timeout', 'max_retries']) if (body[name] === null) throw noOption('None', name);
   demand(body, 'type', 'delay', 'timeout', 'max_retries');
   const columns = newColumns(healthmonitorFields, body, options) as unknown as HealthMonitor;
   const http = isHttpProbe(columns.type) ? httpDefaults(columns) : {};
-  return { ...columns, ...newIdentity(newId(), project_id, now), pool_id, ...http };
+  return { ...columns, ...newIdentity(newOrderedId(now_ms), project_id, now), pool_id, ...http };
 }
 
 const httpDefaults = (monitor: HealthMonitor): Partial<HealthMonitor> => ({

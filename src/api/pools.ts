@@ -28,7 +28,7 @@ export async function createPool(call: Call): Promise<Answer> {
   enforce(call.caller, 'pool', 'post', project_id);
   const answer = await changeLoadBalancer(call, loadbalancer_id, partGate, async (space) => {
     const { tx, tree, now } = space;
-    const pool = newPool(body, loadbalancer_id, { project_id, now, options: call.deps.options });
+    const pool = newPool(body, loadbalancer_id, { project_id, now, now_ms: call.deps.clock.now(), options: call.deps.options });
     await checkQuota(call, tx, project_id, { pool: 1 });
     const listener_id = (body['listener_id'] as string | null | undefined) ?? null;
     const linked = listener_id === null ? tree : linkListener(tree, listener_id, pool);

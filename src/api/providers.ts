@@ -14,7 +14,7 @@ const amphoraFlavor: readonly Described[] = [
     description: 'The load balancer topology. One of: SINGLE - One amphora per load balancer. ACTIVE_STANDBY - Two amphora per load balancer.',
   },
   { name: 'sriov_vip', description: 'When true, the VIP port will be created using an SR-IOV VF port.' },
-  { name: 'allow_member_sriov', description: 'When true, members may be reached over an SR-IOV port.' },
+  { name: 'allow_member_sriov', description: 'When true, users can request a member port be SR-IOV enabled at member creation time.' },
 ];
 
 const amphoraZone: readonly Described[] = [

@@ -11,7 +11,7 @@ import { groupRelated, presenterOf, type Resource, type Row } from './resource.t
 /** The fault for an id that names nothing (or nothing any more). */
 export const notFound = (title: string, id: string | null): Fault => new Fault(404, `${title} ${id ?? 'None'} not found.`);
 
-/** Answers one resource by the id in the route; `where` narrows it further, such as to its pool. */
+/** Answers one resource by the id in the route (and only one field of it, when the route names one); `where` narrows it further, such as to its pool. */
 export async function showOne(call: Call, resource: Resource, where: readonly ListQuery['filters'][number][] = [], action = 'get_one'): Promise<Answer> {
   const id = call.params['id'] ?? '';
   const { db, options } = call.deps;
@@ -22,7 +22,8 @@ export async function showOne(call: Call, resource: Resource, where: readonly Li
   const row = rows?.[0] as Row | undefined;
   if (row === undefined) throw notFound(resource.title, id);
   enforce(call.caller, resource.policy, action, (row['project_id'] as string | null) ?? null);
-  const only = readFields(call.query, options);
+  const field = call.params['field'];
+  const only = field === undefined ? readFields(call.query, options) : new Set([field]);
   return { status: 200, body: { [resource.root]: presenterOf(resource)(row, groupRelated(resource, relations), only) } };
 }
 

@@ -70,7 +70,8 @@ export const pools: Resource = {
   shown: {
     listeners: relatedList(0),
     members: relatedList(1),
-    healthmonitor_id: (row, related) => relatedList(2)(row, related)[0] ?? null,
+    // Absent without a monitor, as in the reference.
+    healthmonitor_id: (row, related) => relatedList(2)(row, related)[0],
     tags: relatedList(3),
     loadbalancers: (row) => [{ id: row['loadbalancer_id'] }],
     tls_versions: nullWhenEmpty('tls_versions'),

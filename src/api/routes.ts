@@ -2,6 +2,7 @@
 import { Fault } from '../model/index.ts';
 import * as amphorae from './amphorae.ts';
 import type { Call, Handler } from './call.ts';
+import { refusalAnswer } from './errors.ts';
 import * as healthmonitors from './healthmonitors.ts';
 import * as listeners from './listeners.ts';
 import { createLoadBalancer } from './loadbalancer-create.ts';
@@ -40,7 +41,10 @@ type Five = { readonly list: Handler; readonly create: Handler; readonly show: H
 const collection = (path: string, argument: string, { list, create, show, update, remove }: Five): Route[] => [
   { path, methods: { GET: list, POST: create, PUT: missing('id'), DELETE: missing('id') }, allow: ALL },
   { path: `${path}/:id`, methods: { GET: show, PUT: update, DELETE: remove, POST: misplaced(argument) }, allow: ALL },
+  { path: `${path}/:id/:field`, methods: { GET: show, PUT: misplaced(argument), POST: nothing, DELETE: nothing } },
 ];
+
+const nothing: Handler = () => refusalAnswer(404, 'Not Found');
 
 /** Members below a pool; whatever is asked of a pool that does not exist is a 404. */
 const memberRoutes: readonly Route[] = [

@@ -139,7 +139,8 @@ function checkNetworkAllowed(network_id: string | null, options: ApiOptions): vo
 }
 
 async function resolveAdditional(search: Search, body: JsonObject, place: Place): Promise<LoadBalancer['additional_vips']> {
-  const asked = (body['additional_vips'] as { subnet_id: string; ip_address?: string | null }[] | null | undefined) ?? [];
+  if (body['additional_vips'] === null) throw refusal('additional_vips must be a list.');
+  const asked = (body['additional_vips'] as { subnet_id: string; ip_address?: string | null }[] | undefined) ?? [];
   const seen = new Set([place.vip_subnet_id]);
   const resolved: LoadBalancer['additional_vips'] = [];
   for (const { subnet_id, ip_address } of asked) {

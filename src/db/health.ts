@@ -163,7 +163,11 @@ export async function writeStatistics(tx: Tx, dialect: Database['dialect'], writ
 }
 
 /** Stores that amphorae were heard so many milliseconds before now; `busy` and newer times stay. Amphorae without a row get one. */
-export async function writeLastSeen(tx: Tx, db: Database, heard: readonly { readonly id: string; readonly ago_ms: number }[]): Promise<void> {
+export async function writeLastSeen(
+  tx: Tx,
+  db: Database,
+  heard: readonly { readonly id: string; readonly ago_ms: number }[],
+): Promise<void> {
   if (heard.length === 0) return;
   const rows = heard.toSorted((a, b) => order(a.id, b.id)).map((each) => [each.id, Math.max(0, Math.round(each.ago_ms))]);
   const fresh = rowsFrom(db.dialect, { amphora_id: 'text', ago_ms: 'integer' }, rows);
@@ -208,7 +212,14 @@ export async function readSilence(db: Database, timeout_ms: number): Promise<Sil
   const since = sql<number>`${db.nowMs()} - ${timeout_ms}`;
   const [silent, zones, rebuilds, revived] = await readMany(db.read, [
     known()
-      .select(['amphora.id', 'amphora.loadbalancer_id', 'amphora.cached_zone', 'health.last_seen_ms', 'lb.topology', 'lb.provisioning_status'])
+      .select([
+        'amphora.id',
+        'amphora.loadbalancer_id',
+        'amphora.cached_zone',
+        'health.last_seen_ms',
+        'lb.topology',
+        'lb.provisioning_status',
+      ])
       .where('health.busy', '=', false)
       .where('health.last_seen_ms', '<', since)
       .where('amphora.status', 'in', inService)
@@ -245,7 +256,12 @@ export function readReported(db: Database, amphora_ids: readonly string[]) {
  * Marks an amphora as being replaced, if it still is silent (or `dead`: if somebody saw that it is gone) and nobody else
  * marked it. Answers whether this call did: of several health managers one wins.
  */
-export async function claimSilent(tx: Tx, db: Database, amphora_id: string, silence: { readonly timeout_ms: number } | 'dead'): Promise<boolean> {
+export async function claimSilent(
+  tx: Tx,
+  db: Database,
+  amphora_id: string,
+  silence: { readonly timeout_ms: number } | 'dead',
+): Promise<boolean> {
   if (silence === 'dead') {
     await tx
       .insertInto('amphora_health')

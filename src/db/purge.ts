@@ -30,7 +30,7 @@ export async function purgeDeleted(
 }
 
 async function inBatches(db: Database, remove: (tx: Tx) => Promise<number>): Promise<number> {
-  for (let total = 0; ; ) {
+  for (let total = 0; ;) {
     const removed = await db.tx(remove);
     total += removed;
     if (removed < batch) return total;
@@ -81,14 +81,18 @@ async function purgeLeftovers(db: Database): Promise<number> {
   const health = await db.read
     .selectFrom('amphora_health')
     .select('amphora_id')
-    .where((eb) => eb.not(eb.exists(eb.selectFrom('amphora').select('amphora.id').whereRef('amphora.id', '=', 'amphora_health.amphora_id'))))
+    .where((eb) =>
+      eb.not(eb.exists(eb.selectFrom('amphora').select('amphora.id').whereRef('amphora.id', '=', 'amphora_health.amphora_id'))),
+    )
     .limit(batch)
     .execute();
   const statistics = await db.read
     .selectFrom('listener_statistics')
     .select('listener_id')
     .distinct()
-    .where((eb) => eb.not(eb.exists(eb.selectFrom('listener').select('listener.id').whereRef('listener.id', '=', 'listener_statistics.listener_id'))))
+    .where((eb) =>
+      eb.not(eb.exists(eb.selectFrom('listener').select('listener.id').whereRef('listener.id', '=', 'listener_statistics.listener_id'))),
+    )
     .limit(batch)
     .execute();
   if (health.length + statistics.length === 0) return 0;
@@ -97,14 +101,22 @@ async function purgeLeftovers(db: Database): Promise<number> {
     if (health.length > 0) {
       const result = await tx
         .deleteFrom('amphora_health')
-        .where('amphora_id', 'in', health.map((row) => row.amphora_id))
+        .where(
+          'amphora_id',
+          'in',
+          health.map((row) => row.amphora_id),
+        )
         .executeTakeFirst();
       removed += result.numDeletedRows;
     }
     if (statistics.length > 0) {
       const result = await tx
         .deleteFrom('listener_statistics')
-        .where('listener_id', 'in', statistics.map((row) => row.listener_id))
+        .where(
+          'listener_id',
+          'in',
+          statistics.map((row) => row.listener_id),
+        )
         .executeTakeFirst();
       removed += result.numDeletedRows;
     }

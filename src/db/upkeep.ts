@@ -26,7 +26,12 @@ export function claimDueCertificates(
       .execute();
     const claimed: { amphora_id: string; loadbalancer_id: string }[] = [];
     for (const { id, lb_id } of due) {
-      const marked = await tx.updateTable('amphora').set({ cert_busy: true }).where('id', '=', id).where('cert_busy', '=', false).executeTakeFirst();
+      const marked = await tx
+        .updateTable('amphora')
+        .set({ cert_busy: true })
+        .where('id', '=', id)
+        .where('cert_busy', '=', false)
+        .executeTakeFirst();
       if (marked.numUpdatedRows === 0n) continue;
       await bumpGeneration(tx, lb_id);
       claimed.push({ amphora_id: id, loadbalancer_id: lb_id });
@@ -63,9 +68,15 @@ export async function restartForgotten(db: Database, ignored: readonly string[])
 /** One load balancer; looked at again under its lock, which whoever changes it takes too. */
 function restart(db: Database, id: string): Promise<boolean> {
   return db.tx(async (tx) => {
-    const row = await forUpdate(tx.selectFrom('loadbalancer').select('id').where('id', '=', id).where('provisioning_status', 'in', pending)).executeTakeFirst();
+    const row = await forUpdate(
+      tx.selectFrom('loadbalancer').select('id').where('id', '=', id).where('provisioning_status', 'in', pending),
+    ).executeTakeFirst();
     if (row === undefined) return false;
-    const work = await tx.selectFrom('reconciliation').select(['generation', 'applied_generation']).where('loadbalancer_id', '=', id).executeTakeFirst();
+    const work = await tx
+      .selectFrom('reconciliation')
+      .select(['generation', 'applied_generation'])
+      .where('loadbalancer_id', '=', id)
+      .executeTakeFirst();
     if (work === undefined) await insertReconciliation(tx, id);
     else if (work.generation > work.applied_generation) return false;
     else await bumpGeneration(tx, id);
@@ -127,7 +138,9 @@ export async function findLiving(
 }
 
 /** Amphorae in service with the instances that they should have. */
-export async function listInService(db: Database): Promise<readonly { readonly id: string; readonly compute_id: string; readonly loadbalancer_id: string }[]> {
+export async function listInService(
+  db: Database,
+): Promise<readonly { readonly id: string; readonly compute_id: string; readonly loadbalancer_id: string }[]> {
   const rows = await db.read
     .selectFrom('amphora')
     .select(['id', 'compute_id', 'loadbalancer_id'])

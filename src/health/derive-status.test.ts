@@ -59,7 +59,11 @@ type Case = {
 const healthy = { 'p1:l1': up({ m1: 'UP', m2: 'UP' }) };
 
 const cases: readonly Case[] = [
-  { title: 'everything up is ONLINE', beat: heartbeat({ l1: 'OPEN' }, healthy), expected: 'lb=ONLINE l1=ONLINE p1=ONLINE m1=ONLINE m2=ONLINE' },
+  {
+    title: 'everything up is ONLINE',
+    beat: heartbeat({ l1: 'OPEN' }, healthy),
+    expected: 'lb=ONLINE l1=ONLINE p1=ONLINE m1=ONLINE m2=ONLINE',
+  },
   {
     title: 'a full listener is DEGRADED, and so is its load balancer',
     beat: heartbeat({ l1: 'FULL' }, healthy),
@@ -89,7 +93,15 @@ const cases: readonly Case[] = [
   {
     title: 'a member that is not reported is OFFLINE, but not one without a monitor',
     summary: {
-      pools: [{ ...pool('p1'), members: [{ id: 'm1', operating_status: 'ONLINE' }, { id: 'm2', operating_status: 'NO_MONITOR' }] }],
+      pools: [
+        {
+          ...pool('p1'),
+          members: [
+            { id: 'm1', operating_status: 'ONLINE' },
+            { id: 'm2', operating_status: 'NO_MONITOR' },
+          ],
+        },
+      ],
     },
     beat: heartbeat({ l1: 'OPEN' }, { 'p1:l1': up({}) }),
     expected: 'lb=ONLINE l1=ONLINE p1=ONLINE m1=OFFLINE m2=NO_MONITOR',
@@ -141,7 +153,11 @@ const cases: readonly Case[] = [
   },
   {
     title: 'nothing is missed while a change is under way',
-    summary: { provisioning_status: 'PENDING_UPDATE', listeners: [listener('l1', { operating: 'ONLINE' }), listener('l2')], pools: [pool('p1')] },
+    summary: {
+      provisioning_status: 'PENDING_UPDATE',
+      listeners: [listener('l1', { operating: 'ONLINE' }), listener('l2')],
+      pools: [pool('p1')],
+    },
     beat: heartbeat({}, {}),
     expected: 'lb=ONLINE l1=ONLINE l2=OFFLINE p1=OFFLINE',
   },
@@ -203,7 +219,16 @@ describe('deriving statuses from a heartbeat', () => {
   it('reads the words of HAProxy', () => {
     const words = ['UP', 'UP 1/3', 'DOWN', 'DOWN 2/3', 'DRAIN', 'DRAIN (agent)', 'MAINT', 'MAINT (via x)', 'no check', 'RESTARTING'];
     assert.deepEqual(words.map(memberStatus), [
-      'ONLINE', 'ONLINE', 'ERROR', 'ERROR', 'DRAINING', 'DRAINING', 'OFFLINE', 'OFFLINE', 'NO_MONITOR', undefined,
+      'ONLINE',
+      'ONLINE',
+      'ERROR',
+      'ERROR',
+      'DRAINING',
+      'DRAINING',
+      'OFFLINE',
+      'OFFLINE',
+      'NO_MONITOR',
+      undefined,
     ]);
   });
 });

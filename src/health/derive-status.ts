@@ -80,7 +80,11 @@ class Collected {
     this.worst = enabled ? 'ONLINE' : 'OFFLINE';
   }
 
-  note(type: WatchedType, row: { readonly id: string; readonly operating_status: OperatingStatus }, operating_status: OperatingStatus): void {
+  note(
+    type: WatchedType,
+    row: { readonly id: string; readonly operating_status: OperatingStatus },
+    operating_status: OperatingStatus,
+  ): void {
     if (row.operating_status !== operating_status) this.changes.push({ type, id: row.id, operating_status });
   }
 

@@ -220,7 +220,10 @@ class RunningHealthManager implements HealthManager {
     const now = monotonicMs();
     if (now - this.#toldUnknown_ms > tellEveryMs) {
       this.#toldUnknown_ms = now;
-      this.#log.warn({ amphora_id: ids[0], others: ids.length - 1 }, 'heartbeats of amphorae that do not exist: an instance runs that should not');
+      this.#log.warn(
+        { amphora_id: ids[0], others: ids.length - 1 },
+        'heartbeats of amphorae that do not exist: an instance runs that should not',
+      );
     }
     for (const id of ids) this.#options.onUnknown?.(id);
   }
@@ -276,7 +279,10 @@ class RunningHealthManager implements HealthManager {
     if (deafSinceMs(this.#receiver) > limit) this.#hearing.wasDeaf('receiver', now);
     if (forged > this.#forgedBefore && monotonicMs() - this.#toldForged_ms > tellEveryMs) {
       this.#toldForged_ms = monotonicMs();
-      this.#log.warn({ datagrams: forged - this.#forgedBefore }, 'datagrams without a valid signature: a wrong heartbeat_key, or somebody forges them');
+      this.#log.warn(
+        { datagrams: forged - this.#forgedBefore },
+        'datagrams without a valid signature: a wrong heartbeat_key, or somebody forges them',
+      );
       this.#forgedBefore = forged;
     }
   }

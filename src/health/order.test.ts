@@ -7,18 +7,26 @@ const beat = (seq: number, boot_id?: string, id = 'a') => ({ id, seq, boot_id })
 describe('the order of heartbeats', () => {
   it('takes each heartbeat of a boot once and none that was overtaken', () => {
     const heard = new NewestHeard(1000);
-    assert.deepEqual([1, 2, 2, 1, 5, 3, 6].map((seq) => heard.accept(beat(seq, 'x'), 0)), [true, true, false, false, true, false, true]);
+    assert.deepEqual(
+      [1, 2, 2, 1, 5, 3, 6].map((seq) => heard.accept(beat(seq, 'x'), 0)),
+      [true, true, false, false, true, false, true],
+    );
   });
 
   it('takes a new boot from its first number on, and nothing more of the former ones', () => {
     const heard = new NewestHeard(1000);
-    const answers = [beat(90, 'x'), beat(0, 'y'), beat(91, 'x'), beat(1, 'y'), beat(0, 'z'), beat(2, 'y')].map((each) => heard.accept(each, 0));
+    const answers = [beat(90, 'x'), beat(0, 'y'), beat(91, 'x'), beat(1, 'y'), beat(0, 'z'), beat(2, 'y')].map((each) =>
+      heard.accept(each, 0),
+    );
     assert.deepEqual(answers, [true, true, false, true, true, false]);
   });
 
   it('takes everything of agents that do not name their boot', () => {
     const heard = new NewestHeard(1000);
-    assert.deepEqual([5, 5, 1].map((seq) => heard.accept(beat(seq), 0)), [true, true, true]);
+    assert.deepEqual(
+      [5, 5, 1].map((seq) => heard.accept(beat(seq), 0)),
+      [true, true, true],
+    );
     assert.equal(heard.size, 0);
   });
 

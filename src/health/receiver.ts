@@ -151,8 +151,10 @@ class ThreadReceiver implements Receiver {
 
   #sentence(code: string, message: string): string {
     const where = `UDP ${this.#options.bind_ip} port ${this.#options.bind_port}`;
-    if (code === 'EADDRINUSE') return `Heartbeats cannot be received: ${where} is taken; stop the other program or set [health_manager] bind_port.`;
-    if (code === 'EADDRNOTAVAIL') return `Heartbeats cannot be received: this machine has no address ${this.#options.bind_ip}; set [health_manager] bind_ip.`;
+    if (code === 'EADDRINUSE')
+      return `Heartbeats cannot be received: ${where} is taken; stop the other program or set [health_manager] bind_port.`;
+    if (code === 'EADDRNOTAVAIL')
+      return `Heartbeats cannot be received: this machine has no address ${this.#options.bind_ip}; set [health_manager] bind_ip.`;
     return `Heartbeats cannot be received on ${where}: ${message}`;
   }
 

@@ -113,7 +113,10 @@ export class StaleWatch {
       throw error;
     }
     const last_seen = amphora.last_seen_ms === undefined ? undefined : new Date(amphora.last_seen_ms).toISOString();
-    log.warn({ amphora_id, loadbalancer_id, last_seen }, silence === 'dead' ? 'a dead amphora is replaced' : 'a silent amphora is replaced');
+    log.warn(
+      { amphora_id, loadbalancer_id, last_seen },
+      silence === 'dead' ? 'a dead amphora is replaced' : 'a silent amphora is replaced',
+    );
     wake(loadbalancer_id);
     return true;
   }

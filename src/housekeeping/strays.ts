@@ -5,7 +5,11 @@ import type { Database } from '../db/database.ts';
 import { findLiving, listInService } from '../db/upkeep.ts';
 
 /** Where strays are looked for; a cloud without one of the two has none of its kind. */
-export type StrayPlaces = { readonly db: Database; readonly compute: Pick<Compute, 'listInstances'> | null; readonly ports: Pick<PortService, 'listPorts'> | null };
+export type StrayPlaces = {
+  readonly db: Database;
+  readonly compute: Pick<Compute, 'listInstances'> | null;
+  readonly ports: Pick<PortService, 'listPorts'> | null;
+};
 
 /** What was found. Nothing is changed by finding. */
 export type Strays = {
@@ -59,7 +63,9 @@ const amphoraDevice = new RegExp(`^amphora-(${uuid})$`, 'u');
 const vipDevice = new RegExp(`^lb-(${uuid})$`, 'u');
 
 /** What a port of ours belongs to, by its device, or by its name where the cloud put an instance in place of the device. */
-export function ownerOf(port: Pick<Port, 'name' | 'device_id'>): { readonly type: 'amphora' | 'loadbalancer'; readonly id: string } | undefined {
+export function ownerOf(
+  port: Pick<Port, 'name' | 'device_id'>,
+): { readonly type: 'amphora' | 'loadbalancer'; readonly id: string } | undefined {
   const amphora = amphoraDevice.exec(port.device_id)?.[1] ?? amphoraPort.exec(port.name)?.[1];
   if (amphora !== undefined) return { type: 'amphora', id: amphora };
   const loadbalancer = vipDevice.exec(port.device_id)?.[1];
@@ -67,7 +73,8 @@ export function ownerOf(port: Pick<Port, 'name' | 'device_id'>): { readonly type
 }
 
 /** Did we make this VIP port? One that a tenant brought is given back, not deleted. */
-export const isOwnVipPort = (port: Pick<Port, 'name' | 'device_id'>): boolean => port.name === `octavia-lb-${port.device_id.slice('lb-'.length)}`;
+export const isOwnVipPort = (port: Pick<Port, 'name' | 'device_id'>): boolean =>
+  port.name === `octavia-lb-${port.device_id.slice('lb-'.length)}`;
 
 /** Of what is found each time, only what was found the time before as well counts. */
 export class SweepMemory {

@@ -89,7 +89,10 @@ export class Sweep {
     const isForeign = ownerOf(port)?.type === 'loadbalancer' && !isOwnVipPort(port);
     if (isForeign) await ports!.updatePort(port.id, { device_id: '', device_owner: '' });
     else await ports!.deletePort(port.id);
-    log.warn({ port_id: port.id, name: port.name }, isForeign ? 'a port of a tenant was given back' : 'a port without an owner was removed');
+    log.warn(
+      { port_id: port.id, name: port.name },
+      isForeign ? 'a port of a tenant was given back' : 'a port without an owner was removed',
+    );
   }
 
   async #replaceLost(lost: readonly { readonly loadbalancer_id: string }[]): Promise<number> {

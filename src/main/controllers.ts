@@ -109,7 +109,8 @@ function startHealth(parts: ControllerParts, bind_ip: string): Promise<HealthMan
     bind_port: health.bind_port,
     heartbeat_keys: key === null ? [] : [key],
     heartbeat_interval: health.heartbeat_interval,
-    heartbeat_timeout: health.heartbeat_timeout,
+    // Fake amphorae send nothing: their silence means nothing.
+    heartbeat_timeout: parts.config.controller_worker.amphora_driver === 'amphora_noop_driver' ? 315_360_000 : health.heartbeat_timeout,
     health_check_interval: health.health_check_interval,
     failover_threads: health.failover_threads,
     failover_threshold: health.failover_threshold,

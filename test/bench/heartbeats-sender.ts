@@ -20,7 +20,9 @@ export type SenderOrder = {
 };
 
 /** What was sent. `encoded`: everything is ready and `go` is awaited. */
-export type SenderReport = { readonly encoded: true } | { readonly good: number; readonly late: number; readonly forged: number; readonly malformed: number };
+export type SenderReport =
+  | { readonly encoded: true }
+  | { readonly good: number; readonly late: number; readonly forged: number; readonly malformed: number };
 
 type Datagram = { readonly kind: 'good' | 'late' | 'forged' | 'malformed'; readonly bytes: Buffer };
 

@@ -90,9 +90,24 @@ async function phase(name: string, db: Database, planted: readonly Planted[], si
   }
 }
 
-async function measure(name: string, db: Database, manager: HealthManager, planted: readonly Planted[], size: HeartbeatBench): Promise<HeartbeatFigures> {
+async function measure(
+  name: string,
+  db: Database,
+  manager: HealthManager,
+  planted: readonly Planted[],
+  size: HeartbeatBench,
+): Promise<HeartbeatFigures> {
   const { address, port } = manager.address;
-  const sender = await startSender({ address, port, key: testKey, planted, rate: size.rate, seconds: size.seconds, one_in: 20, boot_id: randomUUID() });
+  const sender = await startSender({
+    address,
+    port,
+    key: testKey,
+    planted,
+    rate: size.rate,
+    seconds: size.seconds,
+    one_in: 20,
+    boot_id: randomUUID(),
+  });
   const load = startLoad(db, planted, size.api_tasks);
   const delay = monitorEventLoopDelay({ resolution: 5 });
   delay.enable();
@@ -121,7 +136,7 @@ async function measure(name: string, db: Database, manager: HealthManager, plant
 
 /** Waits until the counters stand still. */
 async function settled(manager: HealthManager) {
-  for (let before = manager.counters(); ; ) {
+  for (let before = manager.counters(); ;) {
     await new Promise((resolve) => setTimeout(resolve, 500));
     const now = manager.counters();
     if (now.received === before.received && now.processed === before.processed) return now;
@@ -157,8 +172,15 @@ function startLoad(db: Database, planted: readonly Planted[], tasks: number): { 
     for (let i = number; !stopped; i += tasks) {
       const { loadbalancer } = planted[i % planted.length]!;
       await db.tx(async (tx) => {
-        await tx.insertInto('tag').values({ resource_id: loadbalancer, tag: `${number} ${i} ${randomUUID()}` }).execute();
-        await tx.updateTable('loadbalancer').set({ description: `change ${i}` }).where('id', '=', loadbalancer).execute();
+        await tx
+          .insertInto('tag')
+          .values({ resource_id: loadbalancer, tag: `${number} ${i} ${randomUUID()}` })
+          .execute();
+        await tx
+          .updateTable('loadbalancer')
+          .set({ description: `change ${i}` })
+          .where('id', '=', loadbalancer)
+          .execute();
       });
       await loadTree(db.read, loadbalancer);
       operations += 1;

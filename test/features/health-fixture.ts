@@ -36,7 +36,14 @@ export async function plant(db: Database, wishes: Wishes = {}): Promise<Planted>
 
 /** The same within a transaction, for many at once. */
 export async function plantIn(tx: Tx, db: Database, wishes: Wishes = {}): Promise<Planted> {
-  const [loadbalancer, listener, pool, amphora, ...members] = Array.from({ length: 6 }, () => randomUUID()) as [string, string, string, string, string, string];
+  const [loadbalancer, listener, pool, amphora, ...members] = Array.from({ length: 6 }, () => randomUUID()) as [
+    string,
+    string,
+    string,
+    string,
+    string,
+    string,
+  ];
   const active = { provisioning_status: 'ACTIVE', operating_status: 'OFFLINE', admin_state_up: true } as const;
   await insert(tx, 'loadbalancer', { id: loadbalancer, ...active, topology: 'SINGLE', provider: 'amphora', ...wishes.loadbalancer });
   await insert(tx, 'pool', { id: pool, loadbalancer_id: loadbalancer, ...active });
@@ -83,7 +90,17 @@ export async function insert<T extends Resource>(tx: Tx, table: T, row: Partial<
 }
 
 /** A heartbeat of a planted load balancer: everything up, unless changed. */
-export function beatOf(planted: Planted, change: { seq?: number; members?: readonly string[]; stats?: Partial<Heartbeat['listeners'][string]['stats']>; listeners?: Heartbeat['listeners']; boot_id?: string; ver?: 2 | 3 } = {}): Heartbeat & { ver: 2 | 3 } {
+export function beatOf(
+  planted: Planted,
+  change: {
+    seq?: number;
+    members?: readonly string[];
+    stats?: Partial<Heartbeat['listeners'][string]['stats']>;
+    listeners?: Heartbeat['listeners'];
+    boot_id?: string;
+    ver?: 2 | 3;
+  } = {},
+): Heartbeat & { ver: 2 | 3 } {
   const stats = { tx: 0, rx: 0, conns: 0, totconns: 0, ereq: 0, ...change.stats };
   const words = change.members ?? ['UP', 'UP'];
   return {
@@ -102,7 +119,10 @@ export function beatOf(planted: Planted, change: { seq?: number; members?: reado
 }
 
 /** Sends datagrams to a receiver; the socket is closed when the test ends. */
-export function withSender(t: TestContext, to: { readonly address: string; readonly port: number }): (datagram: Heartbeat | Buffer, key?: string) => Promise<void> {
+export function withSender(
+  t: TestContext,
+  to: { readonly address: string; readonly port: number },
+): (datagram: Heartbeat | Buffer, key?: string) => Promise<void> {
   const socket = createSocket(to.address.includes(':') ? 'udp6' : 'udp4');
   t.after(() => new Promise<void>((resolve) => socket.close(() => resolve())));
   return (datagram, key = testKey) =>
@@ -119,7 +139,12 @@ export async function statusesOf(db: Database, planted: Planted): Promise<string
     return row?.operating_status ?? 'none';
   };
   const { loadbalancer, listener, pool, members } = planted;
-  return Promise.all([pick('loadbalancer', loadbalancer), pick('listener', listener), pick('pool', pool), ...members.map((id) => pick('member', id))]);
+  return Promise.all([
+    pick('loadbalancer', loadbalancer),
+    pick('listener', listener),
+    pick('pool', pool),
+    ...members.map((id) => pick('member', id)),
+  ]);
 }
 
 /** Waits until the condition holds; fails with what was last seen when it does not within the deadline. */

@@ -35,7 +35,11 @@ function watchOver(db: Database, options: Partial<WatchOptions> = {}): StaleWatc
 
 const statusOf = async (db: Database, planted: Planted): Promise<string> => {
   const amphora = await db.read.selectFrom('amphora').select('status').where('id', '=', planted.amphora).executeTakeFirstOrThrow();
-  const lb = await db.read.selectFrom('loadbalancer').select('provisioning_status').where('id', '=', planted.loadbalancer).executeTakeFirstOrThrow();
+  const lb = await db.read
+    .selectFrom('loadbalancer')
+    .select('provisioning_status')
+    .where('id', '=', planted.loadbalancer)
+    .executeTakeFirstOrThrow();
   return `${amphora.status} ${lb.provisioning_status}`;
 };
 const untouched = 'ALLOCATED ACTIVE';
@@ -57,7 +61,11 @@ describe('health: a silent amphora', () => {
     assert.equal(await statusOf(db, gone), replaced);
     assert.equal(await statusOf(db, living), untouched);
     assert.deepEqual(woken, [gone.loadbalancer]);
-    const work = await db.read.selectFrom('reconciliation').select('generation').where('loadbalancer_id', '=', gone.loadbalancer).executeTakeFirstOrThrow();
+    const work = await db.read
+      .selectFrom('reconciliation')
+      .select('generation')
+      .where('loadbalancer_id', '=', gone.loadbalancer)
+      .executeTakeFirstOrThrow();
     assert.equal(work.generation, 2);
   });
 
@@ -65,9 +73,16 @@ describe('health: a silent amphora', () => {
     const db = await withDatabase(t);
     const all = await plantSeveral(db, 3, silent);
     const looks = await Promise.all([watchOver(db).look(), watchOver(db).look(), watchOver(db).look()]);
-    assert.equal(looks.reduce((sum, look) => sum + look.condemned, 0), 3);
+    assert.equal(
+      looks.reduce((sum, look) => sum + look.condemned, 0),
+      3,
+    );
     for (const { loadbalancer } of all) {
-      const work = await db.read.selectFrom('reconciliation').select('generation').where('loadbalancer_id', '=', loadbalancer).executeTakeFirstOrThrow();
+      const work = await db.read
+        .selectFrom('reconciliation')
+        .select('generation')
+        .where('loadbalancer_id', '=', loadbalancer)
+        .executeTakeFirstOrThrow();
       assert.equal(work.generation, 2);
     }
   });
@@ -77,7 +92,9 @@ describe('health: a silent amphora', () => {
     const planted = await plant(db, { ...silent, loadbalancer: { provisioning_status: 'PENDING_UPDATE' } });
     const watch = watchOver(db);
     assert.equal((await watch.look()).condemned, 0);
-    await db.tx((tx) => tx.updateTable('loadbalancer').set({ provisioning_status: 'ERROR' }).where('id', '=', planted.loadbalancer).execute());
+    await db.tx((tx) =>
+      tx.updateTable('loadbalancer').set({ provisioning_status: 'ERROR' }).where('id', '=', planted.loadbalancer).execute(),
+    );
     assert.equal((await watch.look()).condemned, 1);
   });
 
@@ -129,7 +146,13 @@ describe('health: guards against replacing what is only not heard', () => {
     const told = lines.filter((line) => line['why'] === 'together');
     assert.equal(told.length, 1);
     assert.match(String(told[0]!['msg']), /amphora failover <id>/u);
-    await db.tx((tx) => tx.updateTable('amphora_health').set((eb) => ({ last_seen_ms: eb('last_seen_ms', '+', 3_600_000) })).where('amphora_id', '=', cutOff[0]!.amphora).execute());
+    await db.tx((tx) =>
+      tx
+        .updateTable('amphora_health')
+        .set((eb) => ({ last_seen_ms: eb('last_seen_ms', '+', 3_600_000) }))
+        .where('amphora_id', '=', cutOff[0]!.amphora)
+        .execute(),
+    );
     assert.equal((await watch.look()).condemned, 4);
   });
 
@@ -155,7 +178,9 @@ describe('health: guards against replacing what is only not heard', () => {
     assert.equal((await watch.look()).condemned, 2);
     assert.deepEqual([await statusOf(db, first), await statusOf(db, second), await statusOf(db, paired)], [replaced, replaced, untouched]);
     assert.equal((await watch.look()).condemned, 0);
-    await db.tx((tx) => tx.updateTable('loadbalancer').set({ provisioning_status: 'ACTIVE' }).where('id', '=', first.loadbalancer).execute());
+    await db.tx((tx) =>
+      tx.updateTable('loadbalancer').set({ provisioning_status: 'ACTIVE' }).where('id', '=', first.loadbalancer).execute(),
+    );
     assert.equal((await watch.look()).condemned, 1);
     assert.equal(await statusOf(db, paired), replaced);
   });
@@ -191,9 +216,15 @@ describe('health: an amphora that somebody saw dead', () => {
 describe('health: the running manager', () => {
   /** Lets one look happen: the look before has ended when the manager sleeps again. */
   async function nextLook(clock: FakeClock, ms: number): Promise<void> {
-    await until(() => clock.sleeping, (seen) => seen === 1);
+    await until(
+      () => clock.sleeping,
+      (seen) => seen === 1,
+    );
     await clock.advance(ms);
-    await until(() => clock.sleeping, (seen) => seen === 1);
+    await until(
+      () => clock.sleeping,
+      (seen) => seen === 1,
+    );
   }
 
   async function withManager(t: TestContext) {
@@ -225,7 +256,10 @@ describe('health: the running manager', () => {
     for (let i = 0; i < 18; i += 1) await nextLook(clock, 3000);
     assert.equal(manager.counters().condemned, 0);
     await withSender(t, manager.address)(beatOf(living));
-    await until(() => manager.counters().processed, (seen) => seen === 1);
+    await until(
+      () => manager.counters().processed,
+      (seen) => seen === 1,
+    );
     await nextLook(clock, 3000);
     assert.equal(manager.counters().condemned, 1);
     assert.deepEqual([await statusOf(db, gone), await statusOf(db, living)], [replaced, untouched]);
@@ -239,7 +273,13 @@ describe('health: the running manager', () => {
       await tx.schema.alterTable('amphora_health').renameTo('amphora_health_away').execute();
     });
     await nextLook(clock, 3000);
-    await db.tx(async (tx) => void (await tx.schema.alterTable('amphora_health_away' as 'amphora_health').renameTo('amphora_health').execute()));
+    await db.tx(
+      async (tx) =>
+        void (await tx.schema
+          .alterTable('amphora_health_away' as 'amphora_health')
+          .renameTo('amphora_health')
+          .execute()),
+    );
     await plant(db, { heard_ago_ms: 3_600_000 });
     await nextLook(clock, 3000);
     assert.equal(manager.counters().condemned, 0);

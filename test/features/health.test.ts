@@ -43,18 +43,28 @@ describe('health: statuses from heartbeats', () => {
     const planted = await plant(db);
     const send = withSender(t, manager.address);
     await send(beatOf(planted));
-    await until(() => statusesOf(db, planted), (seen) => seen.join() === allOnline.join());
+    await until(
+      () => statusesOf(db, planted),
+      (seen) => seen.join() === allOnline.join(),
+    );
     const took: number[] = [];
     for (const [index, word] of ['DOWN', 'UP', 'DOWN', 'UP', 'DOWN'].entries()) {
       const begun = performance.now();
       await send(beatOf(planted, { seq: 2 + index, members: [word, 'UP'] }));
       const expected = word === 'UP' ? allOnline.join() : 'DEGRADED,ONLINE,DEGRADED,ERROR,ONLINE';
-      await until(() => statusesOf(db, planted), (seen) => seen.join() === expected);
+      await until(
+        () => statusesOf(db, planted),
+        (seen) => seen.join() === expected,
+      );
       took.push(performance.now() - begun);
     }
     // The fastest: a busy machine may delay any one of them.
     assert.ok(Math.min(...took) < 300, `it took ${took} ms`);
-    const row = await db.read.selectFrom('loadbalancer').select(['provisioning_status', 'updated_at']).where('id', '=', planted.loadbalancer).executeTakeFirstOrThrow();
+    const row = await db.read
+      .selectFrom('loadbalancer')
+      .select(['provisioning_status', 'updated_at'])
+      .where('id', '=', planted.loadbalancer)
+      .executeTakeFirstOrThrow();
     assert.deepEqual(row, { provisioning_status: 'ACTIVE', updated_at: null });
   });
 
@@ -62,7 +72,10 @@ describe('health: statuses from heartbeats', () => {
     const { db, manager } = await withBoth(t, { bind_ip: '::1' });
     const planted = await plant(db);
     await withSender(t, manager.address)(beatOf(planted));
-    await until(() => statusesOf(db, planted), (seen) => seen[0] === 'ONLINE');
+    await until(
+      () => statusesOf(db, planted),
+      (seen) => seen[0] === 'ONLINE',
+    );
   });
 
   it('does not write to a load balancer that is DELETED, nor fails on parts that are gone', async (t) => {
@@ -73,7 +86,13 @@ describe('health: statuses from heartbeats', () => {
     const send = withSender(t, manager.address);
     await send(beatOf(gone));
     await send(beatOf(living));
-    assert.deepEqual(await until(() => statusesOf(db, living), (seen) => seen[0] === 'ONLINE'), ['ONLINE', 'ONLINE', 'ONLINE', 'none', 'ONLINE']);
+    assert.deepEqual(
+      await until(
+        () => statusesOf(db, living),
+        (seen) => seen[0] === 'ONLINE',
+      ),
+      ['ONLINE', 'ONLINE', 'ONLINE', 'none', 'ONLINE'],
+    );
     assert.equal((await statusesOf(db, gone))[0], 'OFFLINE');
   });
 
@@ -82,13 +101,23 @@ describe('health: statuses from heartbeats', () => {
     const planted = await plant(db);
     const send = withSender(t, manager.address);
     await send(beatOf(planted));
-    await until(() => statusesOf(db, planted), (seen) => seen[0] === 'ONLINE');
+    await until(
+      () => statusesOf(db, planted),
+      (seen) => seen[0] === 'ONLINE',
+    );
     await db.tx(async (tx) => {
       await tx.updateTable('listener').set({ admin_state_up: false }).where('id', '=', planted.listener).execute();
-      await tx.updateTable('reconciliation').set({ generation: 2, applied_generation: 2 }).where('loadbalancer_id', '=', planted.loadbalancer).execute();
+      await tx
+        .updateTable('reconciliation')
+        .set({ generation: 2, applied_generation: 2 })
+        .where('loadbalancer_id', '=', planted.loadbalancer)
+        .execute();
     });
     await send(beatOf(planted, { seq: 2, listeners: {} }));
-    await until(() => statusesOf(db, planted), (seen) => seen[1] === 'OFFLINE');
+    await until(
+      () => statusesOf(db, planted),
+      (seen) => seen[1] === 'OFFLINE',
+    );
   });
 });
 
@@ -98,10 +127,16 @@ describe('health: statistics', () => {
     const planted = await plant(db);
     const send = withSender(t, manager.address);
     await send(beatOf(planted, { seq: 1, stats: { rx: 10, tx: 100, conns: 7, totconns: 3, ereq: 1 } }));
-    await until(() => manager.counters().processed, (seen) => seen === 1);
+    await until(
+      () => manager.counters().processed,
+      (seen) => seen === 1,
+    );
     await send(beatOf(planted, { seq: 2, stats: { rx: 5, tx: 50, conns: 2, totconns: 1 } }));
     await send(beatOf(planted, { seq: 3, stats: { rx: 1, tx: 1, conns: 4 } }));
-    await until(() => manager.counters().processed, (seen) => seen === 3);
+    await until(
+      () => manager.counters().processed,
+      (seen) => seen === 3,
+    );
     const row = await db.read.selectFrom('listener_statistics').selectAll().executeTakeFirstOrThrow();
     const key = { listener_id: planted.listener, amphora_id: planted.amphora };
     assert.deepEqual(row, { ...key, bytes_in: 16, bytes_out: 151, active_connections: 4, total_connections: 4, request_errors: 1 });
@@ -112,9 +147,15 @@ describe('health: statistics', () => {
     const planted = await plant(db);
     const send = withSender(t, manager.address);
     await send(beatOf(planted, { ver: 2, stats: { rx: 10, tx: 100 } }));
-    await until(() => manager.counters().processed, (seen) => seen === 1);
+    await until(
+      () => manager.counters().processed,
+      (seen) => seen === 1,
+    );
     await send(beatOf(planted, { ver: 2, stats: { rx: 15, tx: 150 } }));
-    await until(() => manager.counters().processed, (seen) => seen === 2);
+    await until(
+      () => manager.counters().processed,
+      (seen) => seen === 2,
+    );
     const row = await db.read.selectFrom('listener_statistics').select(['bytes_in', 'bytes_out']).executeTakeFirstOrThrow();
     assert.deepEqual(row, { bytes_in: 15, bytes_out: 150 });
   });
@@ -124,7 +165,10 @@ describe('health: statistics', () => {
     const planted = await plant(db);
     const stats = { tx: 1, rx: 1, conns: 1, totconns: 1, ereq: 1 };
     await withSender(t, manager.address)(beatOf(planted, { listeners: { 'no-such-listener': { status: 'OPEN', stats } } }));
-    await until(() => manager.counters().processed, (seen) => seen === 1);
+    await until(
+      () => manager.counters().processed,
+      (seen) => seen === 1,
+    );
     assert.deepEqual(await db.read.selectFrom('listener_statistics').selectAll().execute(), []);
   });
 });
@@ -137,10 +181,16 @@ describe('health: what is refused', () => {
     await send(beatOf(planted), 'another key');
     await send(Buffer.from('x'));
     await send(beatOf(planted, { seq: 5, boot_id: 'boot' }));
-    await until(() => statusesOf(db, planted), (seen) => seen[0] === 'ONLINE');
+    await until(
+      () => statusesOf(db, planted),
+      (seen) => seen[0] === 'ONLINE',
+    );
     await send(beatOf(planted, { seq: 5, boot_id: 'boot', members: ['DOWN', 'DOWN'] }));
     await send(beatOf(planted, { seq: 4, boot_id: 'boot', members: ['DOWN', 'DOWN'] }));
-    const { received, taken, forged, malformed, replayed } = await until(() => manager.counters(), (seen) => seen.received === 5);
+    const { received, taken, forged, malformed, replayed } = await until(
+      () => manager.counters(),
+      (seen) => seen.received === 5,
+    );
     assert.deepEqual({ taken, forged, malformed, replayed }, { taken: 1, forged: 1, malformed: 1, replayed: 2 });
     assert.equal(received, 5);
     assert.deepEqual(await statusesOf(db, planted), allOnline);
@@ -153,10 +203,16 @@ describe('health: what is refused', () => {
     manager.setKeys([new Secret('new'), new Secret(testKey)]);
     await send(beatOf(first), 'new');
     await send(beatOf(second), testKey);
-    await until(() => manager.counters().processed, (seen) => seen === 2);
+    await until(
+      () => manager.counters().processed,
+      (seen) => seen === 2,
+    );
     manager.setKeys([new Secret('new')]);
     await send(beatOf(second), testKey);
-    await until(() => manager.counters().forged, (seen) => seen === 1);
+    await until(
+      () => manager.counters().forged,
+      (seen) => seen === 1,
+    );
   });
 
   it('reports amphorae that nobody knows, and logs them once', async (t) => {
@@ -167,7 +223,10 @@ describe('health: what is refused', () => {
     const send = withSender(t, manager.address);
     await send(beatOf({ ...deleted, amphora: 'stranger' }));
     await send(beatOf(deleted));
-    await until(() => manager.counters().unknown, (seen) => seen === 2);
+    await until(
+      () => manager.counters().unknown,
+      (seen) => seen === 2,
+    );
     assert.deepEqual(new Set(reported), new Set(['stranger', deleted.amphora]));
     assert.equal(lines.filter((line) => String(line['msg']).includes('do not exist')).length, 1);
     assert.deepEqual(await db.read.selectFrom('amphora_health').selectAll().execute(), []);
@@ -178,7 +237,10 @@ describe('health: what is refused', () => {
     const planted = await plant(db);
     await withSender(t, manager.address)(beatOf(planted));
     // Gathering alone takes longer than the interval.
-    await until(() => manager.counters().late, (seen) => seen === 1);
+    await until(
+      () => manager.counters().late,
+      (seen) => seen === 1,
+    );
     assert.equal((await statusesOf(db, planted))[0], 'OFFLINE');
   });
 
@@ -190,7 +252,8 @@ describe('health: what is refused', () => {
 
 describe('health: last seen', () => {
   const lastSeen = async (db: Database, amphora_id: string): Promise<number | undefined> =>
-    (await db.read.selectFrom('amphora_health').select('last_seen_ms').where('amphora_id', '=', amphora_id).executeTakeFirst())?.last_seen_ms;
+    (await db.read.selectFrom('amphora_health').select('last_seen_ms').where('amphora_id', '=', amphora_id).executeTakeFirst())
+      ?.last_seen_ms;
 
   it('is stored at most every quarter of the time-out', async (t) => {
     const { db, manager } = await withBoth(t);
@@ -199,7 +262,10 @@ describe('health: last seen', () => {
     const send = withSender(t, manager.address);
     await send(beatOf(fresh));
     await send(beatOf(old));
-    await until(() => manager.counters().processed, (seen) => seen === 2);
+    await until(
+      () => manager.counters().processed,
+      (seen) => seen === 2,
+    );
     assert.equal(await lastSeen(db, fresh.amphora), before[0]);
     assert.ok((await lastSeen(db, old.amphora))! > before[1]! + 15_000);
   });
@@ -212,7 +278,10 @@ describe('health: last seen', () => {
     const send = withSender(t, manager.address);
     for (const seq of [1, 2, 3]) {
       await send(beatOf(planted, { seq, listeners: {} }));
-      await until(() => manager.counters().processed, (seen) => seen === seq);
+      await until(
+        () => manager.counters().processed,
+        (seen) => seen === seq,
+      );
     }
     assert.equal(await lastSeen(db, planted.amphora), before);
     assert.deepEqual(woken, [planted.loadbalancer]);

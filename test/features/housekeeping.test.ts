@@ -4,6 +4,8 @@ import { describe, it, type TestContext } from 'node:test';
 import { FakeCompute } from '../../src/cloud/fake/compute.ts';
 import type { Port, PortService } from '../../src/cloud/network.ts';
 import type { Database } from '../../src/db/database.ts';
+import { purgeDeleted } from '../../src/db/purge.ts';
+import { claimDueCertificates, restartForgotten } from '../../src/db/upkeep.ts';
 import { startHousekeeping } from '../../src/housekeeping/housekeeping.ts';
 import { runPeriodically } from '../../src/housekeeping/periodic.ts';
 import { Sweep, type SweepOptions } from '../../src/housekeeping/sweep.ts';
@@ -32,13 +34,28 @@ async function withHousekeeping(t: TestContext, wishes: Wishes & { readonly jobs
   t.after(() => stop());
   const db = await withDatabase(t, { clock });
   const start = (): void => {
-    const running = startHousekeeping({ db, log: silentLogger, ...standard, stray_interval: 0, drift_interval: 0, random: () => 0.5, ...options, clock });
+    const running = startHousekeeping({
+      db,
+      log: silentLogger,
+      ...standard,
+      stray_interval: 0,
+      drift_interval: 0,
+      random: () => 0.5,
+      ...options,
+      clock,
+    });
     stop = () => running.stop();
   };
   const round = async (ms: number): Promise<void> => {
-    await until(() => clock.sleeping, (seen) => seen === jobs);
+    await until(
+      () => clock.sleeping,
+      (seen) => seen === jobs,
+    );
     await clock.advance(ms);
-    await until(() => clock.sleeping, (seen) => seen === jobs);
+    await until(
+      () => clock.sleeping,
+      (seen) => seen === jobs,
+    );
   };
   return { db, clock, start, round };
 }
@@ -52,16 +69,25 @@ describe('housekeeping: purge', () => {
     const old = octaviaTime(clock.now() - 8 * day);
     const recent = octaviaTime(clock.now() - 6 * day);
     const deleted = { provisioning_status: 'DELETED' } as const;
-    const doomed = await plant(db, { loadbalancer: { ...deleted, updated_at: old }, amphora: { status: 'DELETED', updated_at: old }, heard_ago_ms: 30 * day });
+    const doomed = await plant(db, {
+      loadbalancer: { ...deleted, updated_at: old },
+      amphora: { status: 'DELETED', updated_at: old },
+      heard_ago_ms: 30 * day,
+    });
     const young = await plant(db, { loadbalancer: { ...deleted, updated_at: recent }, amphora: { status: 'DELETED', updated_at: recent } });
     const living = await plant(db, { heard_ago_ms: 30 * day, loadbalancer: { updated_at: old }, amphora: { updated_at: old } });
     await db.tx(async (tx) => {
       await tx.insertInto('tag').values({ resource_id: doomed.loadbalancer, tag: 'a' }).execute();
-      for (const each of [doomed, living]) await tx.insertInto('listener_statistics').values({ listener_id: each.listener, amphora_id: each.amphora, ...zero }).execute();
+      for (const each of [doomed, living])
+        await tx
+          .insertInto('listener_statistics')
+          .values({ listener_id: each.listener, amphora_id: each.amphora, ...zero })
+          .execute();
     });
     start();
     await round(1000);
-    const ids = async (table: 'loadbalancer' | 'amphora'): Promise<Set<string>> => new Set((await db.read.selectFrom(table).select('id').execute()).map((row) => row.id));
+    const ids = async (table: 'loadbalancer' | 'amphora'): Promise<Set<string>> =>
+      new Set((await db.read.selectFrom(table).select('id').execute()).map((row) => row.id));
     assert.deepEqual(await ids('loadbalancer'), new Set([young.loadbalancer, living.loadbalancer]));
     assert.deepEqual(await ids('amphora'), new Set([young.amphora, living.amphora]));
     assert.deepEqual(await db.read.selectFrom('amphora_health').select('amphora_id').execute(), [{ amphora_id: living.amphora }]);
@@ -82,12 +108,16 @@ describe('housekeeping: purge', () => {
     const { db, clock, start, round } = await withHousekeeping(t, { jobs: 3 });
     await db.tx(async (tx) => {
       await tx.insertInto('amphora_health').values({ amphora_id: 'gone', last_seen_ms: 1, busy: false }).execute();
-      await tx.insertInto('listener_statistics').values({ listener_id: 'gone', amphora_id: 'gone', ...zero }).execute();
+      await tx
+        .insertInto('listener_statistics')
+        .values({ listener_id: 'gone', amphora_id: 'gone', ...zero })
+        .execute();
       for (let i = 0; i < 1100; i += 1) await insert(tx, 'amphora', { status: 'DELETED', updated_at: octaviaTime(clock.now() - 8 * day) });
     });
     start();
     await round(1000);
-    for (const table of ['amphora', 'amphora_health', 'listener_statistics'] as const) assert.deepEqual(await db.read.selectFrom(table).selectAll().execute(), []);
+    for (const table of ['amphora', 'amphora_health', 'listener_statistics'] as const)
+      assert.deepEqual(await db.read.selectFrom(table).selectAll().execute(), []);
   });
 });
 
@@ -97,8 +127,15 @@ describe('housekeeping: certificates', () => {
   it('has those renewed that end within the buffer, a few at a time, each once', async (t) => {
     const woken: string[] = [];
     const { db, clock, start, round } = await withHousekeeping(t, { jobs: 3, cert_rotate_threads: 1, wake: (id) => woken.push(id) });
-    const ending = (days: number): { amphora: { cert_expiration: string } } => ({ amphora: { cert_expiration: octaviaTime(clock.now() + days * day) } });
-    const [later, sooner, fine, none] = [await plant(db, ending(13)), await plant(db, ending(1)), await plant(db, ending(15)), await plant(db)];
+    const ending = (days: number): { amphora: { cert_expiration: string } } => ({
+      amphora: { cert_expiration: octaviaTime(clock.now() + days * day) },
+    });
+    const [later, sooner, fine, none] = [
+      await plant(db, ending(13)),
+      await plant(db, ending(1)),
+      await plant(db, ending(15)),
+      await plant(db),
+    ];
     const busy = await plant(db, { amphora: { ...ending(1).amphora, cert_busy: true } });
     start();
     await round(1000);
@@ -109,6 +146,29 @@ describe('housekeeping: certificates', () => {
     const marked = await db.read.selectFrom('amphora').select('id').where('cert_busy', '=', true).execute();
     assert.deepEqual(new Set(marked.map((row) => row.id)), new Set([sooner.amphora, later.amphora, busy.amphora]));
     assert.deepEqual(await generationsOf(db, [sooner, later, fine, none]), [2, 2, 1, 1]);
+  });
+});
+
+describe('housekeeping: several controllers', () => {
+  it('claim each certificate once and restart each forgotten load balancer once', async (t) => {
+    const db = await withDatabase(t);
+    const due = [];
+    for (let i = 0; i < 5; i += 1) due.push(await plant(db, { amphora: { cert_expiration: '2025-01-01T00:00:00' } }));
+    const forgotten = await plant(db, { loadbalancer: { provisioning_status: 'PENDING_UPDATE' } });
+    const claims = await Promise.all([1, 2, 3].map(() => claimDueCertificates(db, '2026-01-01T00:00:00', 10)));
+    const restarts = await Promise.all([1, 2, 3].map(() => restartForgotten(db, [])));
+    await Promise.all(
+      [1, 2, 3].map(() => purgeDeleted(db, { amphorae: '2026-01-01T00:00:00', loadbalancers: '2026-01-01T00:00:00', silent_ms: 0 })),
+    );
+    assert.deepEqual(
+      claims
+        .flat()
+        .map((each) => each.loadbalancer_id)
+        .toSorted(),
+      due.map((each) => each.loadbalancer).toSorted(),
+    );
+    assert.deepEqual(restarts.flat(), [forgotten.loadbalancer]);
+    assert.deepEqual(await generationsOf(db, [...due, forgotten]), [2, 2, 2, 2, 2, 2]);
   });
 });
 
@@ -144,7 +204,9 @@ describe('housekeeping: work that nobody has', () => {
     for (let i = 0; i < 3; i += 1) planted.push(await plant(db));
     const pending = await plant(db, { loadbalancer: { provisioning_status: 'PENDING_UPDATE' } });
     const noop = await plant(db, { loadbalancer: { provider: 'noop_driver' } });
-    await db.tx((tx) => tx.updateTable('reconciliation').set({ generation: 2 }).where('loadbalancer_id', '=', pending.loadbalancer).execute());
+    await db.tx((tx) =>
+      tx.updateTable('reconciliation').set({ generation: 2 }).where('loadbalancer_id', '=', pending.loadbalancer).execute(),
+    );
     start();
     await round(1000);
     assert.equal((await generationsOf(db, planted)).filter((each) => each === 2).length, 2);
@@ -158,7 +220,15 @@ class Ports implements Pick<PortService, 'listPorts' | 'updatePort' | 'deletePor
   readonly all = new Map<string, Port>();
 
   add(port: Partial<Port>): Port {
-    const empty = { project_id: null, mac_address: '', fixed_ips: [], security_groups: [], allowed_address_pairs: [], qos_policy_id: null, tags: [] };
+    const empty = {
+      project_id: null,
+      mac_address: '',
+      fixed_ips: [],
+      security_groups: [],
+      allowed_address_pairs: [],
+      qos_policy_id: null,
+      tags: [],
+    };
     const whole = { id: randomUUID(), name: '', network_id: 'n', device_id: '', device_owner: '', ...empty, ...port } as Port;
     this.all.set(whole.id, whole);
     return whole;
@@ -221,7 +291,10 @@ describe('housekeeping: strays', () => {
     ports.add({ device_id: `lb-${dead.loadbalancer}`, name: `octavia-lb-${dead.loadbalancer}`, device_owner: 'Octavia' });
     assert.deepEqual(await sweep.run(), { instances: 0, ports: 0, lost: 0, suspects: 5 });
     assert.deepEqual(await sweep.run(), { instances: 2, ports: 3, lost: 0, suspects: 0 });
-    assert.deepEqual(compute.all().map((each) => each.compute_id), [kept.compute_id]);
+    assert.deepEqual(
+      compute.all().map((each) => each.compute_id),
+      [kept.compute_id],
+    );
     assert.deepEqual([...ports.all.values()], keptPorts);
   });
 
@@ -273,9 +346,15 @@ describe('housekeeping: its jobs', () => {
       return rounds.length === 1 ? { next_ms: 10 } : {};
     };
     const start = clock.now();
-    const running = runPeriodically({ name: 'test', interval_ms: 100, first_ms: 1, run }, { clock, log, signal: ending.signal, random: () => 0.5 });
+    const running = runPeriodically(
+      { name: 'test', interval_ms: 100, first_ms: 1, run },
+      { clock, log, signal: ending.signal, random: () => 0.5 },
+    );
     await clock.advance(250);
-    assert.deepEqual(rounds.map((each) => each - start), [1, 11, 111, 211]);
+    assert.deepEqual(
+      rounds.map((each) => each - start),
+      [1, 11, 111, 211],
+    );
     assert.equal(lines.length, 1);
     ending.abort();
     await running;

@@ -1,6 +1,6 @@
 /** Starting an instance's processes so that they live on when the program that started them dies. */
 import { spawn } from 'node:child_process';
-import { closeSync, fstatSync, ftruncateSync, openSync, readSync, writeSync } from 'node:fs';
+import { closeSync, fstatSync, ftruncateSync, openSync, readSync, statSync, writeSync } from 'node:fs';
 import { setTimeout as after } from 'node:timers/promises';
 import { CommandError } from '../../../lib/run.ts';
 import { batchText } from '../fabric/ip.ts';
@@ -71,10 +71,10 @@ export function lastLines(path: string): string {
 
 /** Keeps the last part of a log that grew too long; its writers append, so they go on at the new end. */
 export function boundLog(path: string, limit_bytes: number): void {
+  if ((statSync(path, { throwIfNoEntry: false })?.size ?? 0) <= limit_bytes) return;
   const file = tryOpen(path);
   if (file === null) return;
   try {
-    if (fstatSync(file).size <= limit_bytes) return;
     const kept = Buffer.from(tail(path, Math.floor(limit_bytes / 2)), 'latin1');
     ftruncateSync(file, 0);
     writeSync(file, kept, 0, kept.length, 0);

@@ -133,7 +133,7 @@ export class Lifecycle {
   }
 
   async #start(record: InstanceRecord): Promise<InstanceRecord> {
-    const allocated = record.management ?? (await this.#options.allocateManagementAddress(record.amphora_id));
+    const allocated = record.management ?? (await this.#allocate(record.amphora_id));
     const addressed = record.management === null ? this.#records.write({ ...record, management: allocated }) : record;
     // The namespaces outlive the processes: after a mere death of the init its addresses, routes and rules are still in them.
     if (this.#isWired(addressed) && !this.#isAlive(addressed)) return this.#launch(addressed, NO_WIRES);
@@ -148,6 +148,12 @@ export class Lifecycle {
       await this.#clear(addressed, true);
       return await this.#launch(addressed, wires, wirings.ports);
     }
+  }
+
+  async #allocate(amphora_id: string): Promise<ManagementAddress> {
+    const { port, address, prefix, gateway } = await this.#options.allocateManagementAddress(amphora_id);
+    // Only what is needed goes into the record, however much the network service knows of the port.
+    return { port: { id: port.id, mac_address: port.mac_address }, address, prefix, gateway };
   }
 
   async #launch(record: InstanceRecord, wires: Wires, plugged?: readonly PortWiring[]): Promise<InstanceRecord> {

@@ -67,7 +67,8 @@ export class LocalFabric {
 
   /** Makes a network's bridge, and its leg to the host when it is reachable. Throws `CommandError` when the kernel refuses. */
   async ensure(network: WiredNetwork, subnets: readonly WiredSubnet[]): Promise<void> {
-    const wanted = JSON.stringify([network.mtu, network.host_reachable, network.is_management, subnets]);
+    const gateways = subnets.map(({ cidr, gateway_ip }) => [cidr, gateway_ip]);
+    const wanted = JSON.stringify([network.mtu, network.host_reachable, network.is_management, gateways]);
     const isKnown = (): boolean => this.#inode !== null && this.inode === this.#inode && this.#known.get(network.id) === wanted;
     if (isKnown()) return;
     await this.#exclusively(async () => {
