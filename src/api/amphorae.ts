@@ -18,7 +18,12 @@ export const showAmphora = (call: Call): Promise<Answer> => showOne(call, amphor
 
 async function findAmphora(call: Call, action: string): Promise<Amphora> {
   const id = call.params['id'] ?? '';
-  const amphora = await call.deps.db.read.selectFrom('amphora').selectAll().where('id', '=', id).where('status', '!=', 'DELETED').executeTakeFirst();
+  const amphora = await call.deps.db.read
+    .selectFrom('amphora')
+    .selectAll()
+    .where('id', '=', id)
+    .where('status', '!=', 'DELETED')
+    .executeTakeFirst();
   enforce(call.caller, 'amphora', action, null);
   if (amphora === undefined) throw notFound('Amphora', id);
   return amphora;
@@ -31,7 +36,16 @@ export async function showAmphoraStatistics(call: Call): Promise<Answer> {
   const rows = await call.deps.db.read
     .selectFrom('listener_statistics as s')
     .innerJoin('amphora as a', 'a.id', 's.amphora_id')
-    .select(['s.listener_id', 's.bytes_in', 's.bytes_out', 's.active_connections', 's.total_connections', 's.request_errors', 'a.id', 'a.loadbalancer_id'])
+    .select([
+      's.listener_id',
+      's.bytes_in',
+      's.bytes_out',
+      's.active_connections',
+      's.total_connections',
+      's.request_errors',
+      'a.id',
+      'a.loadbalancer_id',
+    ])
     .where('a.id', '=', id)
     .where('a.status', '!=', 'DELETED')
     .orderBy('s.listener_id')
@@ -46,8 +60,13 @@ export async function failoverAmphora(call: Call): Promise<Answer> {
   if (loadbalancer_id === null) throw new Fault(409, `Amphora ${id} does not belong to a load balancer.`);
   const { db } = call.deps;
   await db.tx(async (tx) => {
-    const loadbalancer = await tx.selectFrom('loadbalancer').select('provisioning_status').where('id', '=', loadbalancer_id).executeTakeFirst();
-    if (loadbalancer?.provisioning_status !== 'ACTIVE' || !(await condemnAmphora(tx, id))) throw immutable('Load Balancer', loadbalancer_id);
+    const loadbalancer = await tx
+      .selectFrom('loadbalancer')
+      .select('provisioning_status')
+      .where('id', '=', loadbalancer_id)
+      .executeTakeFirst();
+    if (loadbalancer?.provisioning_status !== 'ACTIVE' || !(await condemnAmphora(tx, id)))
+      throw immutable('Load Balancer', loadbalancer_id);
     await db.notify('reconcile', loadbalancer_id, tx);
   });
   return { status: 202 };

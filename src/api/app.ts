@@ -61,7 +61,12 @@ function addRoutes(app: FastifyInstance, deps: ApiDeps): void {
   app.route({ method: METHODS, url: '/healthcheck', handler: async (request, reply) => healthAnswer(deps, request, reply) });
 }
 
-async function answerCall(deps: ApiDeps, routers: ReturnType<typeof createRouters>, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
+async function answerCall(
+  deps: ApiDeps,
+  routers: ReturnType<typeof createRouters>,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): Promise<FastifyReply> {
   const [path = '', search = ''] = splitUrl(request.raw.url ?? '/');
   const caller = await deps.identity.authenticate(request.headers['x-auth-token'] as string | undefined);
   if (!acceptsJson(request.headers.accept))
@@ -101,10 +106,14 @@ function send(request: FastifyRequest, reply: FastifyReply, answer: Answer | Err
 function sendError(deps: ApiDeps, error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
   const answer = answerOf(error, `${baseUrl(deps, request)}/identity`) ?? frameworkAnswer(error, request);
   if (answer !== null) {
-    if (answer.status >= 500) deps.log.warn({ request_id: request.id, err: error }, 'a request could not be served');
+    if (answer.status >= 500 && answer.status !== 501)
+      deps.log.warn({ request_id: request.id, err: error }, 'a request could not be served');
     return send(request, reply, answer);
   }
-  deps.log.error({ request_id: request.id, err: error, method: request.method, path: splitUrl(request.raw.url ?? '/')[0] }, 'a request failed');
+  deps.log.error(
+    { request_id: request.id, err: error, method: request.method, path: splitUrl(request.raw.url ?? '/')[0] },
+    'a request failed',
+  );
   return send(request, reply, { status: 500, body: faultBody(500, `Internal error. Request id: ${request.id}`) });
 }
 
@@ -121,7 +130,11 @@ function frameworkAnswer(error: unknown, request: FastifyRequest): ErrorAnswer |
 }
 
 /** Answers what Node could not read as HTTP: unknown methods as the API does, all else with 400 or 431. */
-async function answerBrokenRequest(app: FastifyInstance, error: { readonly code?: string; readonly rawPacket?: unknown }, socket: Socket): Promise<void> {
+async function answerBrokenRequest(
+  app: FastifyInstance,
+  error: { readonly code?: string; readonly rawPacket?: unknown },
+  socket: Socket,
+): Promise<void> {
   if (!socket.writable) return void socket.destroy();
   const packet = Buffer.isBuffer(error.rawPacket) ? error.rawPacket.toString('latin1') : '';
   const line = /^[A-Z]{1,20} (\/\S*) HTTP\/1\.[01]\r\n/u.exec(packet);
@@ -135,12 +148,18 @@ async function answerBrokenRequest(app: FastifyInstance, error: { readonly code?
 async function answerUnknownMethod(app: FastifyInstance, url: string, packet: string, socket: Socket): Promise<void> {
   const token = /\r\nx-auth-token: *([^\r\n]*)/iu.exec(packet)?.[1];
   const answer = await app.inject({ method: 'TRACE' as 'GET', url, headers: token === undefined ? {} : { 'x-auth-token': token } });
-  const kept = Object.fromEntries(['allow', 'x-openstack-request-id'].flatMap((name) => (name in answer.headers ? [[name, String(answer.headers[name])]] : [])));
+  const kept = Object.fromEntries(
+    ['allow', 'x-openstack-request-id'].flatMap((name) => (name in answer.headers ? [[name, String(answer.headers[name])]] : [])),
+  );
   writeRaw(socket, answer.statusCode, answer.statusMessage, kept, answer.body);
 }
 
 function writeRaw(socket: Socket, status: number, title: string, headers: Readonly<Record<string, string>>, body: string): void {
-  const lines = Object.entries({ 'content-type': 'application/json', 'content-length': String(Buffer.byteLength(body)), connection: 'close', ...headers });
+  const lines = Object.entries({
+    'content-type': 'application/json',
+    'content-length': String(Buffer.byteLength(body)),
+    connection: 'close',
+    ...headers,
+  });
   socket.end(`HTTP/1.1 ${status} ${title}\r\n${lines.map(([name, value]) => `${name}: ${value}\r\n`).join('')}\r\n${body}`);
 }
-

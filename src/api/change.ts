@@ -18,7 +18,12 @@ import { notFound } from './read.ts';
 export type Workspace = { readonly tx: Tx; readonly tree: LoadBalancerTree; readonly now: string };
 
 /** What a change did: the tree as it will be, for the provider to judge, and what the caller gets. */
-export type Done<T> = { readonly tree: LoadBalancerTree; readonly change: Change; readonly result: T; readonly status?: ProvisioningStatus };
+export type Done<T> = {
+  readonly tree: LoadBalancerTree;
+  readonly change: Change;
+  readonly result: T;
+  readonly status?: ProvisioningStatus;
+};
 
 /** When a load balancer may be changed, and what is said when it may not. */
 export type Gate = { readonly mutable: readonly ProvisioningStatus[]; readonly refuse: (loadbalancer: LoadBalancer) => Fault };
@@ -76,16 +81,23 @@ export function providerOf(deps: ApiDeps, name: string | null): ApiProvider {
 }
 
 /** Throws `Fault` 403 when the project may not have so many more. Without tokens nobody is counted. */
-export async function checkQuota(call: Call, tx: Tx, project_id: string | null, more: Partial<Readonly<Record<QuotaName, number>>>): Promise<void> {
+export async function checkQuota(
+  call: Call,
+  tx: Tx,
+  project_id: string | null,
+  more: Partial<Readonly<Record<QuotaName, number>>>,
+): Promise<void> {
   if (call.deps.options.noauth || project_id === null) return;
   const exceeded = await quotaExceeded(tx, project_id, more, call.deps.options.quotas);
   if (exceeded.length > 0) throw new Fault(403, `Quota has been met for resources: ${exceeded.map(quotaTitle).join(', ')}`);
 }
 
-const quotaTitle = (name: QuotaName): string => ({ loadbalancer: 'Load Balancer', healthmonitor: 'Health Monitor' })[name as string] ?? name.charAt(0).toUpperCase() + name.slice(1);
+const quotaTitle = (name: QuotaName): string =>
+  ({ loadbalancer: 'Load Balancer', healthmonitor: 'Health Monitor' })[name as string] ?? name.charAt(0).toUpperCase() + name.slice(1);
 
 /** The listeners that a pool serves. */
-export const listenersOf = (tree: LoadBalancerTree, pool_id: string): Listener[] => tree.listeners.filter((each) => each.default_pool_id === pool_id);
+export const listenersOf = (tree: LoadBalancerTree, pool_id: string): Listener[] =>
+  tree.listeners.filter((each) => each.default_pool_id === pool_id);
 
 /** Marks what a change of a pool touches: the listeners that use it and, unless it is new or going, the pool. */
 export async function markPool({ tx, tree, now }: Workspace, pool_id: string, self: boolean): Promise<void> {
@@ -109,4 +121,5 @@ export const newIdentity = (id: string, project_id: string | null, now: string, 
   }) as const;
 
 /** The columns that every update of a row sets. */
-export const updatedIdentity = (now: string) => ({ provisioning_status: 'PENDING_UPDATE', updated_at: now, fault: null, refused: false }) as const;
+export const updatedIdentity = (now: string) =>
+  ({ provisioning_status: 'PENDING_UPDATE', updated_at: now, fault: null, refused: false }) as const;

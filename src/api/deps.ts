@@ -66,6 +66,15 @@ export type ApiOptions = ListenerLimits &
     readonly port_lease_ms: number;
   };
 
+/** Where certificates are kept. */
+export interface CertificateCatalog {
+  /**
+   * Which of these references cannot be read as a certificate with its key (`certificate`), as authorities or as a list of
+   * revoked certificates; in the order in which they were given.
+   */
+  findUnreadable(refs: readonly (string | null)[], kind: 'certificate' | 'authority' | 'revocation'): Promise<readonly (string | null)[]>;
+}
+
 /** Everything the API is given. */
 export type ApiDeps = {
   readonly db: Database;
@@ -74,6 +83,8 @@ export type ApiDeps = {
   readonly ports: PortService;
   /** Provider name → provider. */
   readonly providers: ReadonlyMap<string, ApiProvider>;
+  /** Without it references to certificates are taken as they are. */
+  readonly certificates?: CertificateCatalog;
   readonly options: ApiOptions;
   readonly clock: Clock;
   readonly log: Logger;

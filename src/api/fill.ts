@@ -35,7 +35,8 @@ function defaultOf(field: Field, options: ApiOptions): unknown {
 }
 
 /** The tags that a request carries; undefined when it does not speak of them. */
-export const tagsOf = (body: JsonObject): readonly string[] | undefined => (Object.hasOwn(body, 'tags') ? ((body['tags'] as string[] | null) ?? []) : undefined);
+export const tagsOf = (body: JsonObject): readonly string[] | undefined =>
+  Object.hasOwn(body, 'tags') ? ((body['tags'] as string[] | null) ?? []) : undefined;
 
 /** Does the request name a tag twice? The reference refuses that on a create. */
 export const hasTagTwice = (body: JsonObject): boolean => {

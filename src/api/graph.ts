@@ -22,7 +22,6 @@ const list = (value: unknown): readonly JsonObject[] => (value as readonly JsonO
 export function buildGraph(body: JsonObject, loadbalancer: LoadBalancer, birth: Birth): Graph {
   const graph: Graph = { listeners: [], pools: [], members: [], healthmonitors: [], tags: [] };
   const listeners = list(body['listeners']);
-  refuseNulls(listeners, list(body['pools']));
   const definitions = collectPools(listeners, list(body['pools']));
   const byName = new Map<string, Pool>();
   for (const definition of definitions) {
@@ -33,12 +32,9 @@ export function buildGraph(body: JsonObject, loadbalancer: LoadBalancer, birth: 
   return graph;
 }
 
-function refuseNulls(...lists: readonly (readonly unknown[])[]): void {
-  if (lists.some((each) => each.includes(null))) throw refusal('A list of listeners or pools contains null.');
-}
-
 /** A pool of which only the name is given stands for another pool of the request. */
-const isReference = (pool: JsonObject): boolean => Object.keys(pool).every((name) => name === 'name' || name === 'admin_state_up' || name === 'tls_enabled');
+const isReference = (pool: JsonObject): boolean =>
+  Object.keys(pool).every((name) => name === 'name' || name === 'admin_state_up' || name === 'tls_enabled');
 
 /** Every pool that the request defines, listed or embedded in a listener. */
 function collectPools(listeners: readonly JsonObject[], listed: readonly JsonObject[]): JsonObject[] {
@@ -53,7 +49,8 @@ function collectPools(listeners: readonly JsonObject[], listed: readonly JsonObj
   if (new Set(names).size < names.length) throw refusal('Pool names must be unique when creating a fully populated loadbalancer.');
   for (const pool of all) {
     const missing = ['protocol', 'lb_algorithm'].filter((name) => (pool[name] ?? null) === null);
-    if (missing.length > 0) throw refusal(`Pool definition for '${String(pool['name'] ?? '')}' missing required attribute: ${missing.join(', ')}`);
+    if (missing.length > 0)
+      throw refusal(`Pool definition for '${String(pool['name'] ?? '')}' missing required attribute: ${missing.join(', ')}`);
   }
   return all;
 }

@@ -42,7 +42,8 @@ function readFilter(resource: Resource, name: string, [text = '']: readonly stri
   if (text.includes('\u0000')) return undefined;
   if (kind === 'text') return text;
   const number = Number(text);
-  const fits = text.trim() !== '' && Number.isFinite(number) && Math.abs(number) < 2 ** 53 && (kind === 'number' || Number.isInteger(number));
+  const fits =
+    text.trim() !== '' && Number.isFinite(number) && Math.abs(number) < 2 ** 53 && (kind === 'number' || Number.isInteger(number));
   return fits ? number : undefined;
 }
 
@@ -62,7 +63,11 @@ export function readSort(resource: Resource, query: QueryArgs, options: ApiOptio
 }
 
 function askedOrder(query: QueryArgs): (readonly [string, string])[] {
-  const list = (name: string): string[] => query.all(name).flatMap((value) => value.split(',')).map((each) => each.trim());
+  const list = (name: string): string[] =>
+    query
+      .all(name)
+      .flatMap((value) => value.split(','))
+      .map((each) => each.trim());
   const combined = list('sort').filter((each) => each !== '');
   if (combined.length > 0)
     return combined.map((each) => {

@@ -1,9 +1,10 @@
 /** Listeners (api-ref "Listeners"). */
 import { findRow, insertRows, insertTags, updateRows } from '../db/rows.ts';
 import { sumStatistics } from '../db/statistics.ts';
-import { Fault, type Listener, listenerFields, type LoadBalancerTree } from '../model/index.ts';
+import { Fault, type Listener, listenerFields, type LoadBalancer, type LoadBalancerTree } from '../model/index.ts';
 import { checkListenerFields, checkListenerPlace, refusal } from '../model/rules/listener.ts';
 import type { Answer, Call } from './call.ts';
+import { checkCertificates } from './certificates.ts';
 import { changeLoadBalancer, checkQuota, partGate, updatedIdentity } from './change.ts';
 import { changedColumns, hasTagTwice, tagsOf } from './fill.ts';
 import { listenerTlsDefaults, namesIn, newListener } from './new-rows.ts';
@@ -13,6 +14,7 @@ import { notFound, showMany, showOne } from './read.ts';
 import { readObject } from './request.ts';
 import { listeners } from './resources.ts';
 import { bodies } from './shapes.ts';
+import type { JsonObject } from './validate.ts';
 
 /** `GET /listeners` */
 export const listListeners = (call: Call): Promise<Answer> => showMany(call, listeners);
@@ -27,12 +29,20 @@ export async function createListener(call: Call): Promise<Answer> {
   const loadbalancer = loadbalancer_id === null ? undefined : await findRow(call.deps.db.read, 'loadbalancer', loadbalancer_id);
   if (loadbalancer === undefined) throw notFound('Load Balancer', loadbalancer_id);
   enforce(call.caller, 'listener', 'post', loadbalancer.project_id);
+  await checkCertificatesOf(call, loadbalancer, body);
   const { options } = call.deps;
   const answer = await changeLoadBalancer(call, loadbalancer.id, partGate, async ({ tx, tree, now }) => {
-    const listener = newListener(body, loadbalancer.id, { project_id: loadbalancer.project_id, now, now_ms: call.deps.clock.now(), options });
+    const listener = newListener(body, loadbalancer.id, {
+      project_id: loadbalancer.project_id,
+      now,
+      now_ms: call.deps.clock.now(),
+      options,
+    });
     await checkQuota(call, tx, loadbalancer.project_id, { listener: 1 });
     checkListenerPlace(listener, tree.loadbalancer, tree.listeners, tree.pools);
     if (hasTagTwice(body)) throw new Fault(409, 'Already an entity with that specified id.');
+    if (new Set(listener.sni_container_refs).size < listener.sni_container_refs.length)
+      throw new Fault(409, 'sni_container_refs names a certificate twice.');
     await insertRows(tx, 'listener', [listener]);
     await insertTags(tx, [{ id: listener.id, tags: tagsOf(body) ?? [] }]);
     return {
@@ -42,6 +52,17 @@ export async function createListener(call: Call): Promise<Answer> {
     };
   });
   return { status: 201, body: answer };
+}
+
+/** Which protocols can have certificates: elsewhere a reference is refused for being there. */
+const mayHaveTls = (protocol: unknown): boolean => protocol === 'TERMINATED_HTTPS' || protocol === 'PROMETHEUS';
+
+/** Rules that need no look-up come first, so that their refusals win. */
+async function checkCertificatesOf(call: Call, loadbalancer: LoadBalancer, body: JsonObject): Promise<void> {
+  if (!mayHaveTls(body['protocol'])) return;
+  const { clock, options } = call.deps;
+  newListener(body, loadbalancer.id, { project_id: loadbalancer.project_id, now: '', now_ms: clock.now(), options });
+  await checkCertificates(call, body);
 }
 
 /** The listener of the route. Throws `Fault` 403 or 404. */
@@ -62,7 +83,8 @@ const listenerIn = (tree: LoadBalancerTree, id: string): Listener => {
 /** `PUT /listeners/:id` */
 export async function updateListener(call: Call): Promise<Answer> {
   const body = readObject(call, listeners, bodies.listener.put);
-  const { id, loadbalancer_id } = await findListener(call, 'put');
+  const { id, loadbalancer_id, protocol } = await findListener(call, 'put');
+  if (mayHaveTls(protocol)) await checkCertificates(call, body);
   const answer = await changeLoadBalancer(call, loadbalancer_id, partGate, async ({ tx, tree, now }) => {
     const before = listenerIn(tree, id);
     const change = { ...listenerChange(call, body, before), ...updatedIdentity(now) };
@@ -71,7 +93,7 @@ export async function updateListener(call: Call): Promise<Answer> {
     // An authority that goes away takes no setting with it: the reference looks only at what the request carries.
     const judged = Object.hasOwn(body, 'client_authentication') ? client_authentication : 'NONE';
     checkHstsOptions(body, after);
-    checkListenerFields({ ...after, client_authentication: judged }, namesIn(body), call.deps.options);
+    checkListenerFields({ ...after, client_authentication: judged }, namesIn(body), call.deps.options, true);
     checkListenerPlace(after, tree.loadbalancer, tree.listeners, tree.pools);
     await updateRows(tx, 'listener', [id], change);
     await updateTags(tx, id, body);
@@ -96,7 +118,8 @@ function listenerChange(call: Call, body: Readonly<Record<string, unknown>>, bef
 
 function checkHstsOptions(body: Readonly<Record<string, unknown>>, after: Listener): void {
   const isOn = body['hsts_include_subdomains'] === true || body['hsts_preload'] === true;
-  if (isOn && after.hsts_max_age === null) throw refusal('Cannot enable hsts_include_subdomains or hsts_preload if hsts_max_age was not set as well.');
+  if (isOn && after.hsts_max_age === null)
+    throw refusal('Cannot enable hsts_include_subdomains or hsts_preload if hsts_max_age was not set as well.');
 }
 
 /** `DELETE /listeners/:id` */
@@ -119,4 +142,3 @@ export async function showListenerStatistics(call: Call): Promise<Answer> {
   const { id } = await findListener(call, 'get_stats');
   return { status: 200, body: { stats: await sumStatistics(call.deps.db.read, { listener_id: id }) } };
 }
-

@@ -11,6 +11,7 @@ import { Fault, type LoadBalancer, loadbalancerFields, type LoadBalancerTree } f
 import { canonicalAddress } from '../model/rules/addresses.ts';
 import { refusal } from '../model/rules/listener.ts';
 import type { Answer, Call } from './call.ts';
+import { checkCertificates } from './certificates.ts';
 import { checkQuota, newIdentity, providerOf } from './change.ts';
 import { timestamp } from './deps.ts';
 import { hasTagTwice, newColumns, tagsOf } from './fill.ts';
@@ -38,9 +39,17 @@ export async function createLoadBalancer(call: Call): Promise<Answer> {
     action: 'create',
     owner: { type: 'loadbalancer', id: loadbalancer.id },
   });
+  for (const part of partsWithCertificates(body)) await checkCertificates(call, part);
   const fence = await store(call, loadbalancer, graph, tags);
   const placed = await place(call, loadbalancer, fence);
   return { status: 201, body: presentGraph(placed, tags, graph) };
+}
+
+/** The listeners and pools of a request, which may name certificates. */
+function partsWithCertificates(body: JsonObject): JsonObject[] {
+  const list = (name: string): JsonObject[] => (body[name] as JsonObject[] | null | undefined) ?? [];
+  const embedded = list('listeners').flatMap((listener) => (listener['default_pool'] ? [listener['default_pool'] as JsonObject] : []));
+  return [...list('listeners'), ...list('pools'), ...embedded];
 }
 
 /** Whose the load balancer will be: the request says, or the token. Throws `Fault` 400. */
@@ -178,7 +187,9 @@ export function vipPortSpec(loadbalancer: LoadBalancer): PortSpec {
 export function withPort(loadbalancer: LoadBalancer, port: Port): LoadBalancer {
   const given = (subnet_id: string | null, asked: string | null): string | null => {
     const found = port.fixed_ips.find(
-      (ip) => (subnet_id === null || ip.subnet_id === subnet_id) && (asked === null || canonicalAddress(ip.ip_address) === canonicalAddress(asked)),
+      (ip) =>
+        (subnet_id === null || ip.subnet_id === subnet_id) &&
+        (asked === null || canonicalAddress(ip.ip_address) === canonicalAddress(asked)),
     );
     return asked ?? found?.ip_address ?? null;
   };
@@ -189,6 +200,10 @@ export function withPort(loadbalancer: LoadBalancer, port: Port): LoadBalancer {
     vip_port_id: port.id,
     vip_address,
     vip_subnet_id: loadbalancer.vip_subnet_id ?? home?.subnet_id ?? null,
-    additional_vips: loadbalancer.additional_vips.map((vip) => ({ ...vip, ip_address: given(vip.subnet_id, vip.ip_address), port_id: port.id })),
+    additional_vips: loadbalancer.additional_vips.map((vip) => ({
+      ...vip,
+      ip_address: given(vip.subnet_id, vip.ip_address),
+      port_id: port.id,
+    })),
   };
 }

@@ -58,7 +58,8 @@ async function checkNamed(call: Call, body: JsonObject): Promise<void> {
   const { catalog, options } = call.deps;
   const project_id = options.allow_invisible_resource_usage || call.caller.is_admin ? null : call.caller.project_id;
   const policy = (body['vip_qos_policy_id'] as string | null | undefined) ?? null;
-  if (policy !== null && (await catalog.findQosPolicy(policy, project_id)) === null) throw new Fault(400, `qos_policy ${policy} not found.`);
+  if (policy !== null && (await catalog.findQosPolicy(policy, project_id)) === null)
+    throw new Fault(400, `qos_policy ${policy} not found.`);
   for (const id of (body['vip_sg_ids'] as string[] | null | undefined) ?? [])
     if ((await catalog.findSecurityGroup(id, project_id)) === null) throw new Fault(400, `Security Group ${id} not found.`);
 }
@@ -76,7 +77,12 @@ export async function deleteLoadBalancer(call: Call): Promise<Answer> {
     await updateRows(tx, 'listener', ids(tree.listeners), pending);
     await updateRows(tx, 'pool', ids(tree.pools), pending);
     await updateRows(tx, 'member', ids(tree.pools.flatMap((pool) => pool.members)), pending);
-    await updateRows(tx, 'healthmonitor', ids(tree.pools.flatMap((pool) => (pool.healthmonitor === null ? [] : [pool.healthmonitor]))), pending);
+    await updateRows(
+      tx,
+      'healthmonitor',
+      ids(tree.pools.flatMap((pool) => (pool.healthmonitor === null ? [] : [pool.healthmonitor]))),
+      pending,
+    );
     return {
       tree: { ...tree, loadbalancer: { ...tree.loadbalancer, ...pending } },
       change: { action: 'delete', owner: { type: 'loadbalancer', id } },
@@ -88,7 +94,8 @@ export async function deleteLoadBalancer(call: Call): Promise<Answer> {
 }
 
 function refuseWithChildren(tree: LoadBalancerTree | null): void {
-  if (tree !== null && tree.listeners.length + tree.pools.length > 0) throw refusal(`Cannot delete Load Balancer ${tree.loadbalancer.id} - it has children`);
+  if (tree !== null && tree.listeners.length + tree.pools.length > 0)
+    throw refusal(`Cannot delete Load Balancer ${tree.loadbalancer.id} - it has children`);
 }
 
 /** `PUT /loadbalancers/:id/failover`: every amphora is replaced. */

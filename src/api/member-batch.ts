@@ -60,7 +60,10 @@ function planBatch(call: Call, pool: PoolTree, list: readonly JsonObject[], isAd
   for (const body of list) {
     const key = memberKey(body as unknown as Member);
     const before = existing.get(key);
-    if (named.has(key)) throw before === undefined ? duplicateMember(body as unknown as Member) : refusal('Member must be updated only once in the same request.');
+    if (named.has(key))
+      throw before === undefined
+        ? duplicateMember(body as unknown as Member)
+        : refusal('Member must be updated only once in the same request.');
     named.add(key);
     if (before === undefined) created.push({ row: newMember(body, { id: pool.id, hasMonitor: pool.healthmonitor !== null }, birth), body });
     else {

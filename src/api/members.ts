@@ -60,7 +60,11 @@ export async function createMember(call: Call): Promise<Answer> {
     const { tx, tree, now } = space;
     const pool = poolIn(tree, pool_id);
     checkPoolMutable(pool);
-    const member = newMember(body, { id: pool_id, hasMonitor: pool.healthmonitor !== null }, { project_id, now, now_ms: call.deps.clock.now(), options: call.deps.options });
+    const member = newMember(
+      body,
+      { id: pool_id, hasMonitor: pool.healthmonitor !== null },
+      { project_id, now, now_ms: call.deps.clock.now(), options: call.deps.options },
+    );
     await checkQuota(call, tx, project_id, { member: 1 });
     if (hasTagTwice(body) || pool.members.some((each) => memberKey(each) === memberKey(member))) throw duplicateMember(member);
     await insertRows(tx, 'member', [member]);
@@ -90,7 +94,12 @@ const withMember = (pool: PoolTree, member: Member): PoolTree => ({
 async function findMember(call: Call, action: string): Promise<{ readonly pool: Pool; readonly id: string }> {
   const pool = await poolOf(call);
   const id = call.params['id'] ?? '';
-  const found = await call.deps.db.read.selectFrom('member').select('project_id').where('id', '=', id).where('pool_id', '=', pool.id).executeTakeFirst();
+  const found = await call.deps.db.read
+    .selectFrom('member')
+    .select('project_id')
+    .where('id', '=', id)
+    .where('pool_id', '=', pool.id)
+    .executeTakeFirst();
   if (found === undefined) throw notFound('Member', id);
   enforce(call.caller, 'member', action, found.project_id);
   return { pool, id };

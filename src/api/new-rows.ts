@@ -38,7 +38,10 @@ export function newListener(body: JsonObject, loadbalancer_id: string, { project
   const tls = columns.protocol === 'TERMINATED_HTTPS' ? listenerTlsDefaults(body, options) : {};
   const listener = { ...columns, ...newIdentity(newOrderedId(now_ms), project_id, now), loadbalancer_id, ...tls };
   listener.insert_headers = withoutNulls(listener.insert_headers);
-  const client_authentication = Object.hasOwn(body, 'client_authentication') ? (body['client_authentication'] as Listener['client_authentication'] | null) : 'NONE';
+  if (body['l7policies'] === null) throw invalid('l7policies', null, 'Value should be a list');
+  const client_authentication = Object.hasOwn(body, 'client_authentication')
+    ? (body['client_authentication'] as Listener['client_authentication'] | null)
+    : 'NONE';
   checkListenerFields({ ...listener, client_authentication }, namesIn(body), options);
   return { ...listener, allowed_cidrs: [...new Set(listener.allowed_cidrs)] };
 }
@@ -50,8 +53,12 @@ const withoutNulls = (headers: Readonly<Record<string, string | null>>): Record<
 export function listenerTlsDefaults(body: JsonObject, options: ApiOptions): Partial<Listener> {
   return {
     ...((body['tls_ciphers'] ?? null) === null && { tls_ciphers: options.default_listener_ciphers }),
-    ...((body['tls_versions'] ?? null) === null && { tls_versions: [...options.default_listener_tls_versions] as Listener['tls_versions'] }),
-    ...((body['alpn_protocols'] ?? null) === null && { alpn_protocols: [...options.default_listener_alpn_protocols] as Listener['alpn_protocols'] }),
+    ...((body['tls_versions'] ?? null) === null && {
+      tls_versions: [...options.default_listener_tls_versions] as Listener['tls_versions'],
+    }),
+    ...((body['alpn_protocols'] ?? null) === null && {
+      alpn_protocols: [...options.default_listener_alpn_protocols] as Listener['alpn_protocols'],
+    }),
   };
 }
 
@@ -83,12 +90,18 @@ export function poolTlsDefaults(body: JsonObject, options: ApiOptions): Partial<
   return {
     ...((body['tls_ciphers'] ?? null) === null && { tls_ciphers: options.default_pool_ciphers }),
     ...((body['tls_versions'] ?? null) === null && { tls_versions: [...options.default_pool_tls_versions] as Pool['tls_versions'] }),
-    ...((body['alpn_protocols'] ?? null) === null && { alpn_protocols: [...options.default_pool_alpn_protocols] as Pool['alpn_protocols'] }),
+    ...((body['alpn_protocols'] ?? null) === null && {
+      alpn_protocols: [...options.default_pool_alpn_protocols] as Pool['alpn_protocols'],
+    }),
   };
 }
 
 /** A new member; without a health monitor nobody will tell its operating status. Throws `Fault` 400. */
-export function newMember(body: JsonObject, pool: { readonly id: string; readonly hasMonitor: boolean }, { project_id, now, now_ms, options }: Birth): Member {
+export function newMember(
+  body: JsonObject,
+  pool: { readonly id: string; readonly hasMonitor: boolean },
+  { project_id, now, now_ms, options }: Birth,
+): Member {
   demand(body, 'address', 'protocol_port');
   const columns = newColumns(memberFields, body, options) as unknown as Member;
   checkMemberAddress(columns.address, options.reserved_ips);
@@ -102,7 +115,7 @@ export function newMember(body: JsonObject, pool: { readonly id: string; readonl
 
 /** A new health monitor, not yet checked against its pool. Throws `Fault` 400. */
 export function newHealthMonitor(body: JsonObject, pool_id: string, { project_id, now, now_ms, options }: Birth): HealthMonitor {
-  for (const name of ['delay', 'timeout', 'max_retries']) if (body[name] === null) throw noOption('None', name);
+  for (const name of ['delay', 'timeout', 'max_retries', 'max_retries_down']) if (body[name] === null) throw noOption('None', name);
   demand(body, 'type', 'delay', 'timeout', 'max_retries');
   const columns = newColumns(healthmonitorFields, body, options) as unknown as HealthMonitor;
   const http = isHttpProbe(columns.type) ? httpDefaults(columns) : {};
@@ -117,5 +130,3 @@ const httpDefaults = (monitor: HealthMonitor): Partial<HealthMonitor> => ({
 
 /** The reference's words for a value that an option cannot have. */
 export const noOption = (value: string, name: string) => new Fault(400, `${value} is not a valid option for ${name}`);
-
-

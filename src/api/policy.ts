@@ -6,7 +6,16 @@ import type { Caller } from '../cloud/identity.ts';
 import { Fault } from '../model/index.ts';
 
 /** A group of callers. */
-export type Audience = 'anyone' | 'admin' | 'global-reader' | 'reader' | 'service-reader' | 'writer' | 'quota-reader' | 'quota-global-reader' | 'quota-admin';
+export type Audience =
+  | 'anyone'
+  | 'admin'
+  | 'global-reader'
+  | 'reader'
+  | 'service-reader'
+  | 'writer'
+  | 'quota-reader'
+  | 'quota-global-reader'
+  | 'quota-admin';
 
 /** Roles that let a caller do something in its own project, and roles that let it everywhere. */
 type Roles = { readonly own: readonly string[]; readonly everywhere: readonly string[] };
@@ -25,7 +34,14 @@ const audiences: Readonly<Record<Exclude<Audience, 'anyone'>, Roles>> = {
   'quota-admin': { own: [], everywhere: [...ADMIN, 'load-balancer_quota_admin'] },
 };
 
-const readWrite = { get_all: 'reader', 'get_all-global': 'global-reader', get_one: 'reader', post: 'writer', put: 'writer', delete: 'writer' } as const;
+const readWrite = {
+  get_all: 'reader',
+  'get_all-global': 'global-reader',
+  get_one: 'reader',
+  post: 'writer',
+  put: 'writer',
+  delete: 'writer',
+} as const;
 
 const adminOnly = { get_all: 'admin', 'get_all-global': 'admin', get_one: 'admin', post: 'admin', put: 'admin', delete: 'admin' } as const;
 

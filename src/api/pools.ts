@@ -4,6 +4,7 @@ import { Fault, type LoadBalancerTree, type Pool, poolFields, type PoolTree } fr
 import { checkPoolBehind, refusal } from '../model/rules/listener.ts';
 import { checkPersistence, checkPoolTls, type PersistenceRequest } from '../model/rules/pool.ts';
 import type { Answer, Call } from './call.ts';
+import { checkCertificates } from './certificates.ts';
 import { changeLoadBalancer, checkQuota, markPool, partGate, updatedIdentity } from './change.ts';
 import { changedColumns, hasTagTwice, tagsOf } from './fill.ts';
 import { namesIn, newPool, poolTlsDefaults, wholePersistence } from './new-rows.ts';
@@ -25,7 +26,10 @@ export const showPool = (call: Call): Promise<Answer> => showOne(call, pools);
 export async function createPool(call: Call): Promise<Answer> {
   const body = readObject(call, pools, bodies.pool.post);
   const { loadbalancer_id, project_id } = await findParent(call, body);
+  if (((body['members'] as unknown[] | null | undefined) ?? []).length > 0 || (body['healthmonitor'] ?? null) !== null)
+    throw refusal('members and healthmonitor can only be given when a whole load balancer is created.');
   enforce(call.caller, 'pool', 'post', project_id);
+  await checkCertificates(call, body);
   const answer = await changeLoadBalancer(call, loadbalancer_id, partGate, async (space) => {
     const { tx, tree, now } = space;
     const pool = newPool(body, loadbalancer_id, { project_id, now, now_ms: call.deps.clock.now(), options: call.deps.options });
@@ -35,7 +39,8 @@ export async function createPool(call: Call): Promise<Answer> {
     if (hasTagTwice(body)) throw new Fault(409, 'Already an entity with that specified id.');
     await insertRows(tx, 'pool', [pool]);
     await insertTags(tx, [{ id: pool.id, tags: tagsOf(body) ?? [] }]);
-    if (listener_id !== null) await updateRows(tx, 'listener', [listener_id], { default_pool_id: pool.id, provisioning_status: 'PENDING_UPDATE', updated_at: now });
+    if (listener_id !== null)
+      await updateRows(tx, 'listener', [listener_id], { default_pool_id: pool.id, provisioning_status: 'PENDING_UPDATE', updated_at: now });
     return {
       tree: { ...linked, pools: [...linked.pools, { ...pool, members: [], healthmonitor: null }] },
       change: { action: 'create', owner: { type: 'pool', id: pool.id } },
@@ -93,6 +98,7 @@ export async function updatePool(call: Call): Promise<Answer> {
   const body = readObject(call, pools, bodies.pool.put);
   const { id, loadbalancer_id, project_id } = await findPool(call, call.params['id'] ?? '');
   enforce(call.caller, 'pool', 'put', project_id);
+  await checkCertificates(call, body);
   const answer = await changeLoadBalancer(call, loadbalancer_id, partGate, async (space) => {
     const { tx, tree, now } = space;
     const before = poolIn(tree, id);
@@ -115,18 +121,16 @@ export async function updatePool(call: Call): Promise<Answer> {
 function poolChange(call: Call, body: JsonObject, before: Pool): Partial<Pool> {
   const { options } = call.deps;
   const { session_persistence: _, ...change } = changedColumns(poolFields, body, options) as Partial<Pool>;
-  if (Object.hasOwn(body, 'lb_algorithm') && body['lb_algorithm'] === null) throw new Fault(400, 'None is not a valid option for lb_algorithm');
+  if (Object.hasOwn(body, 'lb_algorithm') && body['lb_algorithm'] === null)
+    throw new Fault(400, 'None is not a valid option for lb_algorithm');
   const tls = poolTlsDefaults(body, options);
-  const cleared = (Object.keys(tls) as (keyof Pool)[]).filter((name) => Object.hasOwn(body, name) || change.tls_enabled === true);
-  const needed = cleared.filter((name) => Object.hasOwn(body, name) || isUnset(before[name]));
+  const cleared = (Object.keys(tls) as (keyof Pool)[]).filter((name) => Object.hasOwn(body, name));
   return {
     ...change,
-    ...Object.fromEntries(needed.map((name) => [name, tls[name]])),
+    ...Object.fromEntries(cleared.map((name) => [name, tls[name]])),
     ...(Object.hasOwn(body, 'session_persistence') && { session_persistence: changedPersistence(body['session_persistence'], before) }),
   };
 }
-
-const isUnset = (value: unknown): boolean => value === null || (Array.isArray(value) && value.length === 0);
 
 /** What becomes of a session persistence: null or an empty object removes it, a part of one changes the stored one. */
 function changedPersistence(given: unknown, before: Pool): Pool['session_persistence'] {
@@ -134,10 +138,9 @@ function changedPersistence(given: unknown, before: Pool): Pool['session_persist
   const request = given as PersistenceRequest;
   const type = request.type ?? before.session_persistence?.type;
   if (type === undefined) throw refusal('Field "type" must be specified for a new session persistence.');
+  checkPersistence(before.protocol, { ...request, type });
   const kept = type === before.session_persistence?.type ? before.session_persistence : {};
-  const whole = { ...kept, ...request, type };
-  checkPersistence(before.protocol, whole);
-  return wholePersistence(whole);
+  return wholePersistence({ ...kept, ...request, type });
 }
 
 /** `DELETE /pools/:id` */

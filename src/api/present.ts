@@ -9,7 +9,12 @@ import { groupRelated, presenterOf, type Resource, type Row } from './resource.t
 import type { JsonObject } from './validate.ts';
 
 /** The body of an answer that shows this row. */
-export async function presentStored(call: Call, reader: Reader, resource: Resource, row: { readonly id: string }): Promise<Record<string, unknown>> {
+export async function presentStored(
+  call: Call,
+  reader: Reader,
+  resource: Resource,
+  row: { readonly id: string },
+): Promise<Record<string, unknown>> {
   const relations = await readMany(reader, resource.relations(reader, idsIn(call.deps.db.dialect, [row.id])));
   return { [resource.root]: presenterOf(resource)(row as unknown as Row, groupRelated(resource, relations)) };
 }

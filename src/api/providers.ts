@@ -11,7 +11,8 @@ const amphoraFlavor: readonly Described[] = [
   { name: 'compute_flavor', description: 'The compute driver flavor ID.' },
   {
     name: 'loadbalancer_topology',
-    description: 'The load balancer topology. One of: SINGLE - One amphora per load balancer. ACTIVE_STANDBY - Two amphora per load balancer.',
+    description:
+      'The load balancer topology. One of: SINGLE - One amphora per load balancer. ACTIVE_STANDBY - Two amphora per load balancer.',
   },
   { name: 'sriov_vip', description: 'When true, the VIP port will be created using an SR-IOV VF port.' },
   { name: 'allow_member_sriov', description: 'When true, users can request a member port be SR-IOV enabled at member creation time.' },
@@ -20,7 +21,11 @@ const amphoraFlavor: readonly Described[] = [
 const amphoraZone: readonly Described[] = [
   { name: 'compute_zone', description: 'The compute availability zone.' },
   { name: 'management_network', description: 'The management network ID for the amphora.' },
-  { name: 'valid_vip_networks', description: 'List of network IDs that are allowed for VIP use. This overrides/replaces the list of allowed networks configured in `octavia.conf`.' },
+  {
+    name: 'valid_vip_networks',
+    description:
+      'List of network IDs that are allowed for VIP use. This overrides/replaces the list of allowed networks configured in `octavia.conf`.',
+  },
   { name: 'volume_zone', description: 'The volume availability zone.' },
 ];
 
@@ -49,7 +54,8 @@ export function listProviders(call: Call): Answer {
 export const listFlavorCapabilities = (call: Call): Answer => listCapabilities(call, 'provider-flavor', 'flavor', 'flavor_capabilities');
 
 /** `GET /providers/:id/availability_zone_capabilities` */
-export const listZoneCapabilities = (call: Call): Answer => listCapabilities(call, 'provider-availability-zone', 'zone', 'availability_zone_capabilities');
+export const listZoneCapabilities = (call: Call): Answer =>
+  listCapabilities(call, 'provider-availability-zone', 'zone', 'availability_zone_capabilities');
 
 function listCapabilities(call: Call, policy: string, of: 'flavor' | 'zone', root: string): Answer {
   enforce(call.caller, policy, 'get_all', call.caller.project_id);
@@ -58,7 +64,9 @@ function listCapabilities(call: Call, policy: string, of: 'flavor' | 'zone', roo
   const known = Object.hasOwn(capabilities, name) ? capabilities[name] : undefined;
   if (known === undefined) throw new Fault(501, `Provider '${name}' does not support a requested action: listing capabilities`);
   const asked = (field: 'name' | 'description'): string | undefined => call.query.last(field);
-  const list = known[of].filter((each) => (asked('name') ?? each.name) === each.name && (asked('description') ?? each.description) === each.description);
+  const list = known[of].filter(
+    (each) => (asked('name') ?? each.name) === each.name && (asked('description') ?? each.description) === each.description,
+  );
   return { status: 200, body: { [root]: selectFields(call, list) } };
 }
 

@@ -43,7 +43,11 @@ const quotas: Resource = {
 /** Two kinds have an older spelling beside the present one. */
 const aliases: Readonly<Record<string, QuotaName>> = { load_balancer: 'loadbalancer', health_monitor: 'healthmonitor' };
 
-function present(project_id: string, limits: Readonly<Record<QuotaName, number | null>>, only: ReadonlySet<string> | null): Record<string, unknown> {
+function present(
+  project_id: string,
+  limits: Readonly<Record<QuotaName, number | null>>,
+  only: ReadonlySet<string> | null,
+): Record<string, unknown> {
   const all: Record<string, unknown> = { project_id, tenant_id: project_id };
   for (const name of quotaNames) all[name] = limits[name];
   for (const [alias, name] of Object.entries(aliases)) all[alias] = limits[name];

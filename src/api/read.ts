@@ -12,7 +12,12 @@ import { groupRelated, presenterOf, type Resource, type Row } from './resource.t
 export const notFound = (title: string, id: string | null): Fault => new Fault(404, `${title} ${id ?? 'None'} not found.`);
 
 /** Answers one resource by the id in the route (and only one field of it, when the route names one); `where` narrows it further, such as to its pool. */
-export async function showOne(call: Call, resource: Resource, where: readonly ListQuery['filters'][number][] = [], action = 'get_one'): Promise<Answer> {
+export async function showOne(
+  call: Call,
+  resource: Resource,
+  where: readonly ListQuery['filters'][number][] = [],
+  action = 'get_one',
+): Promise<Answer> {
   const id = call.params['id'] ?? '';
   const { db, options } = call.deps;
   const ids = idsIn(db.dialect, [id]);
@@ -55,7 +60,12 @@ export async function showMany(call: Call, resource: Resource, scope: Scope = {}
   return { status: 200, body: { [resource.plural]: shown, [resource.links ?? `${resource.plural}_links`]: links } };
 }
 
-type Page = { readonly filters: Filters; readonly sort: readonly SortKey[]; readonly limit: number | null; readonly project_id: string | null };
+type Page = {
+  readonly filters: Filters;
+  readonly sort: readonly SortKey[];
+  readonly limit: number | null;
+  readonly project_id: string | null;
+};
 
 async function readPage(call: Call, resource: Resource, scope: Scope, page: Page): Promise<{ rows: readonly Row[]; backwards: boolean }> {
   const { query, deps } = call;
@@ -79,10 +89,15 @@ async function readMarker(call: Call, resource: Resource, scope: Scope, sort: re
   const marker = call.deps.options.allow_pagination ? call.query.last('marker') : undefined;
   if (marker === undefined || marker === '') return null;
   const query = { ...everything, hideDeleted: resource.hideDeleted, filters: [{ column: scope.idColumn ?? 'id', value: marker }] };
-  const row = marker.includes('\u0000') ? undefined : ((await listQuery(call.deps.db.read, resource.table, query).executeTakeFirst()) as Row | undefined);
+  const row = marker.includes('\u0000')
+    ? undefined
+    : ((await listQuery(call.deps.db.read, resource.table, query).executeTakeFirst()) as Row | undefined);
   if (row === undefined) throw new Fault(400, `Supplied pagination marker '${marker}' is not valid.`);
   // The reference knows this one spelling of true.
-  return { values: sort.map((key) => row[key.column] as string | number | boolean | null), backwards: call.query.last('page_reverse') === 'True' };
+  return {
+    values: sort.map((key) => row[key.column] as string | number | boolean | null),
+    backwards: call.query.last('page_reverse') === 'True',
+  };
 }
 
 async function presentRows(call: Call, resource: Resource, scope: Scope, rows: readonly Row[]): Promise<unknown[]> {
@@ -107,7 +122,15 @@ function pageLinks(call: Call, rows: readonly Row[], limit: number | null, idCol
   const last = rows.at(-1);
   if (first === undefined || last === undefined) return [];
   const { query } = call;
-  const kept = ['sort', 'sort_key'].flatMap((name) => (query.last(name) ? [`${name}=${encodeURIComponent(query.last(name) ?? '').replaceAll('%3A', ':').replaceAll('%2C', ',')}`] : []));
+  const kept = ['sort', 'sort_key'].flatMap((name) =>
+    query.last(name)
+      ? [
+          `${name}=${encodeURIComponent(query.last(name) ?? '')
+            .replaceAll('%3A', ':')
+            .replaceAll('%2C', ',')}`,
+        ]
+      : [],
+  );
   const href = (row: Row, ...more: string[]): string =>
     `${call.base_url}${call.path}?${[`limit=${limit ?? 'None'}`, ...kept, `marker=${encodeURIComponent(row[idColumn] as string)}`, ...more].join('&')}`;
   const links: unknown[] = [];

@@ -117,4 +117,5 @@ export function kindOf(schema: TSchema): ValueKind {
 }
 
 /** May the values of a schema be null? */
-export const isNullable = (schema: TSchema): boolean => (schema as { anyOf?: { type?: string }[] }).anyOf?.some((each) => each.type === 'null') ?? false;
+export const isNullable = (schema: TSchema): boolean =>
+  (schema as { anyOf?: { type?: string }[] }).anyOf?.some((each) => each.type === 'null') ?? false;

@@ -27,7 +27,11 @@ export const loadbalancers: Resource = {
     tags: relatedList(2),
     provider: (row) => row['provider'] ?? 'octavia',
     additional_vips: (row) =>
-      (row['additional_vips'] as Record<string, unknown>[]).map(({ subnet_id, ip_address, port_id }) => ({ subnet_id, ip_address, port_id })),
+      (row['additional_vips'] as Record<string, unknown>[]).map(({ subnet_id, ip_address, port_id }) => ({
+        subnet_id,
+        ip_address,
+        port_id,
+      })),
   },
   alsoFilters: [],
 };

@@ -43,7 +43,8 @@ export function createRouter(routes: readonly Route[]): Router {
     }
     if (node.route === null) return { found: 'nothing' };
     const handler = node.route.methods[method as 'GET'];
-    if (handler !== undefined) return { found: 'handler', handler, params: Object.fromEntries(node.names.map((name, at) => [name, values[at] ?? ''])) };
+    if (handler !== undefined)
+      return { found: 'handler', handler, params: Object.fromEntries(node.names.map((name, at) => [name, values[at] ?? ''])) };
     return { found: 'other methods', allow: node.route.allow ?? Object.keys(node.route.methods).toSorted().join(', ') };
   };
 }

@@ -35,7 +35,13 @@ const misplaced =
   };
 
 /** The handlers of a collection and of one of its resources. */
-type Five = { readonly list: Handler; readonly create: Handler; readonly show: Handler; readonly update: Handler; readonly remove: Handler };
+type Five = {
+  readonly list: Handler;
+  readonly create: Handler;
+  readonly show: Handler;
+  readonly update: Handler;
+  readonly remove: Handler;
+};
 
 /** The five usual routes, and what the reference answers around them. */
 const collection = (path: string, argument: string, { list, create, show, update, remove }: Five): Route[] => [
@@ -151,7 +157,11 @@ export function findRoute(routers: Routers, method: string, path: string): Match
 }
 
 function decodeSegments(path: string): string[] {
-  const segments = path.replace(/^\/+/u, '').replace(/\/+$/u, '').replace(/\.json$/u, '').split('/');
+  const segments = path
+    .replace(/^\/+/u, '')
+    .replace(/\/+$/u, '')
+    .replace(/\.json$/u, '')
+    .split('/');
   try {
     return segments.map(decodeURIComponent);
   } catch (error) {

@@ -2,7 +2,18 @@
 import { healthmonitorFields, listenerFields, loadbalancerFields, memberFields, poolFields, alpnProtocols } from '../model/index.ts';
 import { refuseUrlPath } from '../model/rules/healthmonitor.ts';
 import Type from 'typebox';
-import { checkedReader, integerReader, listReader, objectReader, type Reader, readBoolean, readerOf, type Shape, shapeOf } from './validate.ts';
+import {
+  checkedReader,
+  integerReader,
+  invalid,
+  listReader,
+  objectReader,
+  type Reader,
+  readBoolean,
+  readerOf,
+  type Shape,
+  shapeOf,
+} from './validate.ts';
 
 const text = (maxLength: number): Reader => readerOf(Type.String({ maxLength }));
 const texts = (maxLength: number): Reader => listReader(text(maxLength));
@@ -22,13 +33,20 @@ const urlPath: Readonly<Record<string, Reader>> = {
   url_path: (value) => checkedReader(text(255), refuseUrlPath)(typeof value === 'string' ? value : String(value)),
 };
 
+/** L7 policies are read no further than this yet. */
+const readPolicy: Reader = (value) => {
+  const action = (value as { action?: unknown } | null)?.action;
+  if (action === undefined) throw invalid('action', null, 'Mandatory field missing.');
+  return value;
+};
+
 const member = shapeOf(memberFields, 'post', { request_sriov: readBoolean });
 const memberUpdate = shapeOf(memberFields, 'put');
 
 const monitor = shapeOf(healthmonitorFields, 'post', urlPath);
 const monitorUpdate = shapeOf(healthmonitorFields, 'put', urlPath);
 
-const listener = shapeOf(listenerFields, 'post', { ...tls, default_pool: (value) => value, l7policies: listReader((value) => value) });
+const listener = shapeOf(listenerFields, 'post', { ...tls, default_pool: (value) => value, l7policies: listReader(readPolicy) });
 const listenerUpdate = shapeOf(listenerFields, 'put', tls);
 
 /** On an update the type of a session persistence may be left out: it stays. */
@@ -46,11 +64,16 @@ function persistenceProperty(name: string): ReturnType<typeof Type.String> {
   return anyOf.find((each) => each.properties !== undefined)?.properties?.[name] as ReturnType<typeof Type.String>;
 }
 
-const pool = shapeOf(poolFields, 'post', { ...tls, members: listReader((value) => value), healthmonitor: (value) => value });
+const pool = shapeOf(poolFields, 'post', { ...tls, members: listReader(objectReader(member)), healthmonitor: objectReader(monitor) });
 const poolUpdate = shapeOf(poolFields, 'put', { ...tls, session_persistence: persistenceUpdate });
 
 // In a whole tree, parts do not name their parents, and a pool may be only a name.
-const inTree = (shape: Shape, without: readonly string[], extra: Readonly<Record<string, Reader>> = {}, optional: readonly string[] = []): Reader => {
+const inTree = (
+  shape: Shape,
+  without: readonly string[],
+  extra: Readonly<Record<string, Reader>> = {},
+  optional: readonly string[] = [],
+): Reader => {
   const kept = [...shape].filter(([name]) => !without.includes(name));
   const merged = new Map(kept.map(([name, each]) => [name, optional.includes(name) ? { ...each, mandatory: false } : each]));
   for (const [name, read] of Object.entries(extra)) merged.set(name, { read, mandatory: false });
@@ -59,10 +82,12 @@ const inTree = (shape: Shape, without: readonly string[], extra: Readonly<Record
 
 const treeMonitor = inTree(monitor, ['pool_id', 'project_id', 'tenant_id']);
 const treeMember = inTree(member, ['project_id', 'tenant_id']);
-const treePool = inTree(pool, ['listener_id', 'loadbalancer_id', 'project_id', 'tenant_id'], { members: listReader(treeMember), healthmonitor: treeMonitor }, [
-  'protocol',
-  'lb_algorithm',
-]);
+const treePool = inTree(
+  pool,
+  ['listener_id', 'loadbalancer_id', 'project_id', 'tenant_id'],
+  { members: listReader(treeMember), healthmonitor: treeMonitor },
+  ['protocol', 'lb_algorithm'],
+);
 const treeListener = inTree(listener, ['loadbalancer_id', 'project_id', 'tenant_id'], { default_pool: treePool });
 
 const loadbalancer = shapeOf(loadbalancerFields, 'post', { listeners: listReader(treeListener), pools: listReader(treePool) });
@@ -77,10 +102,9 @@ export const bodies = {
   healthmonitor: { post: objectReader(monitor), put: objectReader(monitorUpdate) },
   quota: objectReader(
     new Map(
-      ['loadbalancer', 'load_balancer', 'listener', 'member', 'pool', 'healthmonitor', 'health_monitor', 'l7policy', 'l7rule'].map((name) => [
-        name,
-        { read: integerReader(-1, 2_000_000_000), mandatory: false },
-      ]),
+      ['loadbalancer', 'load_balancer', 'listener', 'member', 'pool', 'healthmonitor', 'health_monitor', 'l7policy', 'l7rule'].map(
+        (name) => [name, { read: integerReader(-1, 2_000_000_000), mandatory: false }],
+      ),
     ),
   ),
 } as const;

@@ -49,7 +49,9 @@ export function readBody(body: unknown, argument: string, root: string, shape: R
     return (whole(body) as JsonObject)[root];
   } catch (error) {
     if (error instanceof UnknownNames)
-      throw new Fault(400, `Unknown attribute for argument ${[argument, ...error.path].join('.')}: ${error.names.join(', ')}`, { cause: error });
+      throw new Fault(400, `Unknown attribute for argument ${[argument, ...error.path].join('.')}: ${error.names.join(', ')}`, {
+        cause: error,
+      });
     if (error instanceof Unreadable || error instanceof Refused) throw invalid(argument, body, error.message, error);
     throw error;
   }
@@ -90,7 +92,8 @@ function readAttribute(name: string, read: Reader, value: unknown): unknown {
 export function listReader(element: Reader): Reader {
   return (value) => {
     if (!Array.isArray(value)) throw new Unreadable(`Value not a valid list: ${pythonStr(value)}`);
-    return value.map((each) => (each === null ? null : element(each)));
+    if (value.includes(null)) throw new Refused('Value should be a list without null');
+    return value.map((each) => element(each));
   };
 }
 
@@ -161,7 +164,10 @@ function wordReader(words: readonly (string | number)[]): Reader {
 
 const formats: Readonly<Record<string, (text: string) => string>> = {
   uuid: (text) => {
-    const hex = text.replace(/^urn:/u, '').replace(/^uuid:/u, '').replaceAll(/[{}-]/gu, '');
+    const hex = text
+      .replace(/^urn:/u, '')
+      .replace(/^uuid:/u, '')
+      .replaceAll(/[{}-]/gu, '');
     if (!/^[0-9a-f]{32}$/iu.test(hex)) throw new Refused('Value should be UUID format');
     return text;
   },
@@ -186,7 +192,8 @@ function textReader(schema: Schema): Reader {
     if (format !== undefined) return format(value);
     const characters = schema.minLength === undefined && value.length <= (schema.maxLength ?? Infinity) ? 0 : [...value].length;
     if (characters < (schema.minLength ?? 0)) throw new Refused(`Value should have a minimum character requirement of ${schema.minLength}`);
-    if (characters > (schema.maxLength ?? Infinity)) throw new Refused(`Value should have a maximum character requirement of ${schema.maxLength}`);
+    if (characters > (schema.maxLength ?? Infinity))
+      throw new Refused(`Value should have a maximum character requirement of ${schema.maxLength}`);
     if (pattern?.test(value) === false) throw new Refused(`Value should match the pattern ${schema.pattern}`);
     // PostgreSQL stores neither, and SQLite gives back something else.
     if (value.includes('\u0000') || !value.isWellFormed()) throw new Refused('Value should contain neither NUL nor half a surrogate pair');
@@ -215,9 +222,11 @@ function toInteger(value: unknown): number {
 
 function numberReader(allowed: readonly number[] | undefined): Reader {
   return (value) => {
-    const number = typeof value === 'string' && value.trim() !== '' ? Number(value) : Number(typeof value === 'object' ? Number.NaN : value);
+    const number =
+      typeof value === 'string' && value.trim() !== '' ? Number(value) : Number(typeof value === 'object' ? Number.NaN : value);
     if (Number.isNaN(number) || value === '') throw new Unreadable(`could not convert string to float: ${pythonRepr(value)}`);
-    if (allowed?.includes(number) === false) throw new Refused(`Value should be one of: ${allowed.map((each) => each.toFixed(1)).join(', ')}`);
+    if (allowed?.includes(number) === false)
+      throw new Refused(`Value should be one of: ${allowed.map((each) => each.toFixed(1)).join(', ')}`);
     return number;
   };
 }

@@ -13,7 +13,14 @@ import type { JsonObject } from './validate.ts';
 /** The columns of a VIP before its port exists. */
 export type VipPlan = Pick<
   LoadBalancer,
-  'vip_address' | 'vip_port_id' | 'vip_subnet_id' | 'vip_network_id' | 'vip_qos_policy_id' | 'vip_sg_ids' | 'additional_vips' | 'vip_port_owned'
+  | 'vip_address'
+  | 'vip_port_id'
+  | 'vip_subnet_id'
+  | 'vip_network_id'
+  | 'vip_qos_policy_id'
+  | 'vip_sg_ids'
+  | 'additional_vips'
+  | 'vip_port_owned'
 >;
 
 type Search = { readonly catalog: NetworkCatalog; readonly project_id: string | null; readonly options: ApiOptions };
@@ -21,7 +28,11 @@ type Search = { readonly catalog: NetworkCatalog; readonly project_id: string | 
 /** Completes and checks the VIP of a request. Throws `Fault` 400. */
 export async function planVip(call: Call, body: JsonObject): Promise<VipPlan> {
   const { catalog, options } = call.deps;
-  const search: Search = { catalog, options, project_id: options.allow_invisible_resource_usage || call.caller.is_admin ? null : call.caller.project_id };
+  const search: Search = {
+    catalog,
+    options,
+    project_id: options.allow_invisible_resource_usage || call.caller.is_admin ? null : call.caller.project_id,
+  };
   const asked = {
     vip_port_id: optional(body, 'vip_port_id'),
     vip_network_id: optional(body, 'vip_network_id'),
@@ -76,7 +87,13 @@ async function byPort(search: Search, asked: Asked, vip_port_id: string): Promis
   if (port.device_id !== '') throw refusal('Port is already used by a device.');
   if (asked.vip_subnet_id !== null) await getSubnet(search, asked.vip_subnet_id);
   const { subnet_id, ip_address } = addressOnPort(asked, port);
-  return { vip_port_id, vip_network_id: port.network_id, vip_subnet_id: subnet_id, vip_address: ip_address, qos_policy_id: port.qos_policy_id };
+  return {
+    vip_port_id,
+    vip_network_id: port.network_id,
+    vip_subnet_id: subnet_id,
+    vip_address: ip_address,
+    qos_policy_id: port.qos_policy_id,
+  };
 }
 
 function addressOnPort(asked: Asked, port: Port): Port['fixed_ips'][number] {
@@ -91,17 +108,23 @@ function addressOnPort(asked: Asked, port: Port): Port['fixed_ips'][number] {
     return found;
   }
   const [only, ...others] = port.fixed_ips;
-  if (only === undefined || others.length > 0) throw refusal("VIP port's subnet could not be determined. Please specify either a VIP subnet or address.");
+  if (only === undefined || others.length > 0)
+    throw refusal("VIP port's subnet could not be determined. Please specify either a VIP subnet or address.");
   return only;
 }
 
-const isAddress = (ip_address: string, asked: string | null): boolean => asked === null || canonicalAddress(ip_address) === canonicalAddress(asked);
+const isAddress = (ip_address: string, asked: string | null): boolean =>
+  asked === null || canonicalAddress(ip_address) === canonicalAddress(asked);
 
 async function byNetwork(search: Search, asked: Asked, vip_network_id: string): Promise<Place> {
   const network = await search.catalog.findNetwork(vip_network_id, search.project_id);
   if (network === null) throw missing('Network', vip_network_id);
   const vip_subnet_id = asked.vip_subnet_id ?? (await chooseSubnet(search, network, asked.vip_address));
-  if (asked.vip_subnet_id !== null && (await getSubnet(search, asked.vip_subnet_id)).network_id !== vip_network_id && !network.subnets.includes(asked.vip_subnet_id))
+  if (
+    asked.vip_subnet_id !== null &&
+    (await getSubnet(search, asked.vip_subnet_id)).network_id !== vip_network_id &&
+    !network.subnets.includes(asked.vip_subnet_id)
+  )
     throw refusal('Supplied VIP subnet is not part of the supplied VIP network.');
   return { ...asked, vip_network_id, vip_subnet_id, qos_policy_id: null };
 }
@@ -135,7 +158,8 @@ function checkNetworkAllowed(network_id: string | null, options: ApiOptions): vo
   if (network_id === null) return;
   if (options.valid_vip_networks !== null && !options.valid_vip_networks.includes(network_id))
     throw refusal(`Supplied VIP network_id is not allowed by the configuration of this deployment.`);
-  if (options.denylist_vip_networks.includes(network_id)) throw refusal(`Supplied VIP network_id is not allowed by the configuration of this deployment.`);
+  if (options.denylist_vip_networks.includes(network_id))
+    throw refusal(`Supplied VIP network_id is not allowed by the configuration of this deployment.`);
 }
 
 async function resolveAdditional(search: Search, body: JsonObject, place: Place): Promise<LoadBalancer['additional_vips']> {

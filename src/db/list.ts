@@ -24,7 +24,12 @@ export type TagFilter = {
 export type ListQuery = {
   readonly filters: readonly ColumnFilter[];
   /** Rows with `id` among the results of these queries only. */
-  readonly among: readonly { readonly table: 'listener' | 'healthmonitor' | 'pool'; readonly column: string; readonly where: string; readonly value: string }[];
+  readonly among: readonly {
+    readonly table: 'listener' | 'healthmonitor' | 'pool';
+    readonly column: string;
+    readonly where: string;
+    readonly value: string;
+  }[];
   /** Rows in a state that nobody should see any more are left out when this column is given. */
   readonly hideDeleted: 'provisioning_status' | 'status' | null;
   readonly tags: TagFilter | null;
@@ -41,21 +46,31 @@ type Condition = ExpressionWrapper<Tables, keyof Tables, SqlBool>;
 /**
  * The query of a list. A page read backwards comes in reversed order: the caller turns it round.
  */
-export function listQuery(k: Kysely<Tables>, table: ListedTable, query: ListQuery): SelectQueryBuilder<Tables, keyof Tables, Record<string, unknown>> {
+export function listQuery(
+  k: Kysely<Tables>,
+  table: ListedTable,
+  query: ListQuery,
+): SelectQueryBuilder<Tables, keyof Tables, Record<string, unknown>> {
   const backwards = query.from?.backwards ?? false;
-  let select = (k.selectFrom(table).selectAll() as unknown as SelectQueryBuilder<Tables, keyof Tables, Record<string, unknown>>).where((eb) =>
-    eb.and(conditions(eb as Builder, table, query)),
+  let select = (k.selectFrom(table).selectAll() as unknown as SelectQueryBuilder<Tables, keyof Tables, Record<string, unknown>>).where(
+    (eb) => eb.and(conditions(eb as Builder, table, query)),
   );
   for (const key of query.sort) select = select.orderBy(sortValue(table, key), key.descending === backwards ? 'asc' : 'desc');
   return query.limit === null ? select : select.limit(query.limit);
 }
 
 function conditions(eb: Builder, table: ListedTable, query: ListQuery): Condition[] {
-  const list: Condition[] = query.filters.map(({ column, value }) => compare(eb, sql.ref(`${table}.${column}`), value === null ? 'is' : '=', value));
+  const list: Condition[] = query.filters.map(({ column, value }) =>
+    compare(eb, sql.ref(`${table}.${column}`), value === null ? 'is' : '=', value),
+  );
   if (query.hideDeleted !== null) list.push(compare(eb, sql.ref(`${table}.${query.hideDeleted}`), '!=', 'DELETED'));
   for (const { table: other, column, where, value } of query.among)
     list.push(
-      eb(sql.ref(`${table}.id`) as never, 'in', sql`(select ${sql.ref(column)} from ${sql.table(other)} where ${sql.ref(where)} = ${value})` as never),
+      eb(
+        sql.ref(`${table}.id`) as never,
+        'in',
+        sql`(select ${sql.ref(column)} from ${sql.table(other)} where ${sql.ref(where)} = ${value})` as never,
+      ),
     );
   if (query.tags !== null) list.push(...tagConditions(eb, table, query.tags));
   if (query.from !== null) list.push(afterMarker(eb, table, query.sort, query.from));

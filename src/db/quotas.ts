@@ -59,7 +59,16 @@ export async function quotaExceeded(
 }
 
 async function ensureQuota(tx: Reader, project_id: string): Promise<void> {
-  const row = { project_id, loadbalancer: null, listener: null, member: null, pool: null, healthmonitor: null, l7policy: null, l7rule: null };
+  const row = {
+    project_id,
+    loadbalancer: null,
+    listener: null,
+    member: null,
+    pool: null,
+    healthmonitor: null,
+    l7policy: null,
+    l7rule: null,
+  };
   await tx
     .insertInto('quota')
     .values(row)

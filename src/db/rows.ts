@@ -16,7 +16,9 @@ const MAX_PARAMETERS = 30_000;
 
 /** The query of one row by its id, DELETED ones left out. */
 export function rowQuery<T extends ResourceTable>(reader: Reader, table: T, id: string) {
-  return (reader.selectFrom(table as 'listener').selectAll() as unknown as SelectOf<T>).where('id' as never, '=', id as never).where('provisioning_status' as never, '!=', 'DELETED' as never);
+  return (reader.selectFrom(table as 'listener').selectAll() as unknown as SelectOf<T>)
+    .where('id' as never, '=', id as never)
+    .where('provisioning_status' as never, '!=', 'DELETED' as never);
 }
 
 type SelectOf<T extends ResourceTable> = SelectQueryBuilder<Tables, T, Tables[T]>;
@@ -28,9 +30,9 @@ export async function findRow<T extends ResourceTable>(reader: Reader, table: T,
 
 /** One row by its id, locked until the transaction ends. */
 export async function lockRow<T extends ResourceTable>(tx: Reader, table: T, id: string): Promise<Tables[T] | undefined> {
-  return (await forUpdate(rowQuery(tx, table, id) as never as { forUpdate(): never; executeTakeFirst(): Promise<unknown> }).executeTakeFirst()) as
-    | Tables[T]
-    | undefined;
+  return (await forUpdate(
+    rowQuery(tx, table, id) as never as { forUpdate(): never; executeTakeFirst(): Promise<unknown> },
+  ).executeTakeFirst()) as Tables[T] | undefined;
 }
 
 /** Inserts rows, in as few statements as the databases' limits allow. Throws `UniqueViolation`. */
@@ -45,7 +47,12 @@ export async function insertRows<T extends ResourceTable>(tx: Reader, table: T, 
 }
 
 /** Changes columns of rows by their ids; unknown ids are no error. */
-export async function updateRows<T extends ResourceTable>(tx: Reader, table: T, ids: readonly string[], change: Partial<Tables[T]>): Promise<void> {
+export async function updateRows<T extends ResourceTable>(
+  tx: Reader,
+  table: T,
+  ids: readonly string[],
+  change: Partial<Tables[T]>,
+): Promise<void> {
   for (let at = 0; at < ids.length; at += MAX_PARAMETERS / 2)
     await tx
       .updateTable(table as 'listener')
@@ -61,7 +68,10 @@ export async function replaceTags(tx: Reader, id: string, tags: readonly string[
 }
 
 /** Writes the tags of new resources; a tag given twice counts once. */
-export async function insertTags(tx: Reader, resources: readonly { readonly id: string; readonly tags: readonly string[] }[]): Promise<void> {
+export async function insertTags(
+  tx: Reader,
+  resources: readonly { readonly id: string; readonly tags: readonly string[] }[],
+): Promise<void> {
   const rows = resources.flatMap(({ id, tags }) => [...new Set(tags)].map((tag) => ({ resource_id: id, tag })));
   for (let at = 0; at < rows.length; at += MAX_PARAMETERS / 2)
     await tx

@@ -15,7 +15,10 @@ export type Statistics = {
  * The sum over some listeners. Connections that are open count only at amphorae in service, and at providers without
  * amphorae (whose rows carry the listener's own id).
  */
-export async function sumStatistics(reader: Kysely<Tables>, of: { readonly listener_id: string } | { readonly loadbalancer_id: string }): Promise<Statistics> {
+export async function sumStatistics(
+  reader: Kysely<Tables>,
+  of: { readonly listener_id: string } | { readonly loadbalancer_id: string },
+): Promise<Statistics> {
   const isLive = sql<boolean>`(amphora.status = 'ALLOCATED' or s.amphora_id = s.listener_id)`;
   const sum = (column: keyof Statistics) => sql<number>`coalesce(sum(s.${sql.ref(column)}), 0)`.as(column);
   let query = reader
@@ -31,7 +34,9 @@ export async function sumStatistics(reader: Kysely<Tables>, of: { readonly liste
   query =
     'listener_id' in of
       ? query.where('s.listener_id', '=', of.listener_id)
-      : query.where('s.listener_id', 'in', (eb) => eb.selectFrom('listener').select('listener.id').where('loadbalancer_id', '=', of.loadbalancer_id));
+      : query.where('s.listener_id', 'in', (eb) =>
+          eb.selectFrom('listener').select('listener.id').where('loadbalancer_id', '=', of.loadbalancer_id),
+        );
   const row = await query.executeTakeFirstOrThrow();
   return {
     active_connections: Number(row.active_connections),

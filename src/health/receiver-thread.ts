@@ -159,5 +159,8 @@ function stop(): void {
   } catch {
     // Closed already: the error that stops us has closed it.
   }
+  // Whoever stops us takes what is left, however much is unfinished.
+  inFlight = -waiting.length;
+  handOver();
   port.close();
 }

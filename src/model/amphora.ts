@@ -1,6 +1,18 @@
 /** The amphora: an instance that runs HAProxy for one load balancer (api-ref "Amphora"). */
 import Type from 'typebox';
-import { type Fields, NullableIp, nullableInteger, nullableOneOf, nullableText, NullableTimestamp, NullableUuid, oneOf, type RowOf, Timestamp, Uuid } from './field.ts';
+import {
+  type Fields,
+  NullableIp,
+  nullableInteger,
+  nullableOneOf,
+  nullableText,
+  NullableTimestamp,
+  NullableUuid,
+  oneOf,
+  type RowOf,
+  Timestamp,
+  Uuid,
+} from './field.ts';
 
 /** The fields of an amphora. */
 export const amphoraFields = {

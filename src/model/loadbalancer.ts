@@ -51,4 +51,3 @@ export const vipsOf = (lb: Pick<LoadBalancer, 'vip_address' | 'vip_subnet_id' | 
   ...(lb.vip_address === null ? [] : [{ ip_address: lb.vip_address, subnet_id: lb.vip_subnet_id }]),
   ...lb.additional_vips.flatMap((vip) => (vip.ip_address === null ? [] : [{ ip_address: vip.ip_address, subnet_id: vip.subnet_id }])),
 ];
-

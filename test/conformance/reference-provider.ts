@@ -7,6 +7,9 @@ export const referenceProvider: ApiProvider = {
   validate(tree, change) {
     if (change.action !== 'create' && change.action !== 'update') return;
     if (tree.pools.some((pool) => pool.lb_algorithm === 'SOURCE_IP_PORT' && pool.provisioning_status.startsWith('PENDING_')))
-      throw new Fault(501, "Provider 'amphora' does not support a requested option: Amphora provider does not support SOURCE_IP_PORT algorithm.");
+      throw new Fault(
+        501,
+        "Provider 'amphora' does not support a requested option: Amphora provider does not support SOURCE_IP_PORT algorithm.",
+      );
   },
 };

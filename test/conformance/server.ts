@@ -16,13 +16,29 @@ const db = openDatabase({ url: process.env['OCTAVIA_DATABASE'] ?? 'sqlite::memor
 await migrate(db);
 const network = createNoopNetwork();
 const worker = await startInstantWorker(db);
+const repeated = (digit: number): string => [8, 4, 4, 4, 12].map((length) => String(digit).repeat(length)).join('-');
+const id = (digit: number): string => {
+  const text = repeated(digit).split('-');
+  return [text[0], text[1], `4${text[2]?.slice(1)}`, `8${text[3]?.slice(1)}`, text[4]].join('-');
+};
+/** The certificates that the recording knows. */
+const known = { certificate: [1, 2, 3].map(id), authority: [1, 2, 3, 4].map(id), revocation: [5].map(id) };
 const deps: ApiDeps = {
   db,
   identity: {
-    authenticate: async () => ({ user_id: null, user_name: null, project_id: null, domain_id: null, roles: ['admin'], is_admin: true, system_scope: false }),
+    authenticate: async () => ({
+      user_id: null,
+      user_name: null,
+      project_id: null,
+      domain_id: null,
+      roles: ['admin'],
+      is_admin: true,
+      system_scope: false,
+    }),
   },
   catalog: network,
   ports: network,
+  certificates: { findUnreadable: async (refs, kind) => refs.filter((ref) => !(known[kind] ?? []).includes(ref ?? '')) },
   providers: new Map(['amphora', 'octavia', 'noop_driver', 'noop_driver-alt'].map((name) => [name, referenceProvider])),
   options: {
     ...defaultApiOptions,
@@ -41,4 +57,11 @@ const deps: ApiDeps = {
 const app = createApi(deps);
 const address = await app.listen({ host: '127.0.0.1', port: Number(process.argv[2] ?? 0) });
 process.stdout.write(`${address}\n`);
-process.once('SIGTERM', () => void app.close().then(() => worker.stop()).then(() => db.close()));
+process.once(
+  'SIGTERM',
+  () =>
+    void app
+      .close()
+      .then(() => worker.stop())
+      .then(() => db.close()),
+);

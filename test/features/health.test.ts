@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
 import { describe, it, type TestContext } from 'node:test';
+import type { Worker } from 'node:worker_threads';
 import type { Database } from '../../src/db/database.ts';
 import { type HealthManager, type HealthManagerOptions, startHealthManager } from '../../src/health/health-manager.ts';
 import { FakeClock } from '../../src/lib/clock.ts';
 import { recordingLogger, silentLogger } from '../../src/lib/log.ts';
 import { Secret } from '../../src/lib/secret.ts';
-import { withDatabase } from '../support/database.ts';
+import { testDialect, withDatabase } from '../support/database.ts';
 import { beatOf, plant, statusesOf, testKey, until, withSender } from './health-fixture.ts';
 
 /** A running manager on a free loopback port; it stops before the database is closed. */
@@ -248,6 +249,52 @@ describe('health: what is refused', () => {
     const { db, manager } = await withBoth(t);
     await assert.rejects(withManager(t, db, { bind_port: manager.address.port }), /UDP 127\.0\.0\.1 port \d+ is taken/u);
   });
+});
+
+describe('health: in spite of others', () => {
+  it('goes on receiving on the same port after its thread died', async (t) => {
+    const { promise, resolve } = Promise.withResolvers<Worker>();
+    process.once('worker', resolve);
+    const { db, manager } = await withBoth(t);
+    const planted = await plant(db);
+    const { port } = manager.address;
+    const send = withSender(t, manager.address);
+    const thread = await promise;
+    await thread.terminate();
+    let seq = 0;
+    await until(
+      async () => {
+        await send(beatOf(planted, { seq: (seq += 1) }));
+        return (await statusesOf(db, planted))[0];
+      },
+      (seen) => seen === 'ONLINE',
+    );
+    assert.equal(manager.address.port, port);
+  });
+
+  // SQLite has one writer: there, no row is locked for others.
+  if (testDialect === 'postgresql') {
+    it('waits for nobody who holds a load balancer, and stores its statuses as soon as it can', async (t) => {
+      const { db, manager } = await withBoth(t);
+      const [held, free] = [await plant(db), await plant(db)];
+      const send = withSender(t, manager.address);
+      await db.tx(async (tx) => {
+        await tx.selectFrom('loadbalancer').select('id').where('id', '=', held.loadbalancer).forUpdate().execute();
+        await send(beatOf(held));
+        await send(beatOf(free));
+        await until(
+          () => manager.counters().processed,
+          (seen) => seen === 2,
+        );
+      });
+      await until(
+        () => statusesOf(db, held),
+        (seen) => seen.join() === allOnline.join(),
+        900,
+      );
+      assert.deepEqual(await statusesOf(db, free), allOnline);
+    });
+  }
 });
 
 describe('health: last seen', () => {

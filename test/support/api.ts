@@ -29,7 +29,12 @@ export type ApiTest = {
   readonly db: Database;
   readonly network: FakeNetwork;
   readonly worker: InstantWorker | null;
-  call(method: 'GET' | 'POST' | 'PUT' | 'DELETE' | 'HEAD', path: string, body?: unknown, headers?: Record<string, string>): Promise<ApiAnswer>;
+  call(
+    method: 'GET' | 'POST' | 'PUT' | 'DELETE' | 'HEAD',
+    path: string,
+    body?: unknown,
+    headers?: Record<string, string>,
+  ): Promise<ApiAnswer>;
   /** As `call`, then waits until the worker has finished everything. */
   act(method: 'POST' | 'PUT' | 'DELETE', path: string, body?: unknown, headers?: Record<string, string>): Promise<ApiAnswer>;
 };
@@ -38,7 +43,15 @@ export type ApiTest = {
 // oxlint-disable-next-line typescript/no-explicit-any
 export type ApiAnswer = { readonly status: number; readonly headers: Readonly<Record<string, unknown>>; readonly body: any };
 
-const nobody: Caller = { user_id: null, user_name: null, project_id: null, domain_id: null, roles: [], is_admin: false, system_scope: false };
+const nobody: Caller = {
+  user_id: null,
+  user_name: null,
+  project_id: null,
+  domain_id: null,
+  roles: [],
+  is_admin: false,
+  system_scope: false,
+};
 
 /** Builds the API; everything ends with the test. Paths of calls are below `/v2/lbaas`, unless they begin with `/v2` or are `/`. */
 export async function withApi(t: TestContext, chosen: ApiTestOptions = {}): Promise<ApiTest> {
@@ -65,7 +78,12 @@ export async function withApi(t: TestContext, chosen: ApiTestOptions = {}): Prom
   const call: ApiTest['call'] = async (method, path, body, headers = {}) => {
     const url = path === '/' || path.startsWith('/v2') || path.startsWith('/healthcheck') ? path : `/v2/lbaas${path}`;
     const payload = body === undefined ? {} : { payload: JSON.stringify(body) };
-    const answer = await app.inject({ method, url, headers: { ...(body !== undefined && { 'content-type': 'application/json' }), ...headers }, ...payload });
+    const answer = await app.inject({
+      method,
+      url,
+      headers: { ...(body !== undefined && { 'content-type': 'application/json' }), ...headers },
+      ...payload,
+    });
     return { status: answer.statusCode, headers: answer.headers, body: answer.body === '' ? undefined : parse(answer.body) };
   };
   return {

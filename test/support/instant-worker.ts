@@ -13,7 +13,10 @@ export type InstantWorker = {
  * Starts it on the hints of the API. A load balancer that the API still holds (its port is being made) is left alone, and
  * so are those of the providers in `silent`.
  */
-export async function startInstantWorker(db: Database, silent: readonly string[] = ['noop_driver', 'noop_driver-alt']): Promise<InstantWorker> {
+export async function startInstantWorker(
+  db: Database,
+  silent: readonly string[] = ['noop_driver', 'noop_driver-alt'],
+): Promise<InstantWorker> {
   let running: Promise<void> = Promise.resolve();
   const finish = (id: string): Promise<void> => {
     running = running.then(() => finishOne(db, id, silent));

@@ -76,7 +76,8 @@ export function createStrictNetwork(known: Known): FakeNetwork {
   return {
     ...service,
     findNetwork: async (id, project_id) => visible(networks.get(id), networks.get(id)?.shared ? null : project_id),
-    findSubnet: async (id, project_id) => visible(subnets.get(id), networks.get(subnets.get(id)?.network_id ?? '')?.shared ? null : project_id),
+    findSubnet: async (id, project_id) =>
+      visible(subnets.get(id), networks.get(subnets.get(id)?.network_id ?? '')?.shared ? null : project_id),
     findPort: async (id, project_id) => visible(service.ports.get(id), project_id),
     findSecurityGroup: async (id) => (known.security_groups?.includes(id) ? { id } : null),
     findQosPolicy: async (id) => (known.qos_policies?.includes(id) ? { id } : null),
@@ -114,7 +115,9 @@ const wholeNetwork = (given: Pick<Network, 'id'> & Partial<Network>, subnets: Re
   ...given,
 });
 
-function createPorts(lookups: Lookups): PortService & { ports: Map<string, Port>; put(port: Port): void; failPorts(error: Error | null): void } {
+function createPorts(
+  lookups: Lookups,
+): PortService & { ports: Map<string, Port>; put(port: Port): void; failPorts(error: Error | null): void } {
   const ports = new Map<string, Port>();
   let failure: Error | null = null;
   return {
@@ -130,7 +133,9 @@ function createPorts(lookups: Lookups): PortService & { ports: Map<string, Port>
       return port;
     },
     listPorts: async (filter) =>
-      [...ports.values()].filter((port) => (Object.keys(filter) as (keyof typeof filter)[]).every((name) => filter[name] === undefined || port[name] === filter[name])),
+      [...ports.values()].filter((port) =>
+        (Object.keys(filter) as (keyof typeof filter)[]).every((name) => filter[name] === undefined || port[name] === filter[name]),
+      ),
     async updatePort(id, change) {
       const port = ports.get(id);
       if (port === undefined) throw new Fault(404, `Port ${id} not found.`);
@@ -160,7 +165,8 @@ function newPort(spec: PortSpec, lookups: Lookups, ports: ReadonlyMap<string, Po
   };
 }
 
-const taken = (ports: ReadonlyMap<string, Port>): Set<string> => new Set([...ports.values()].flatMap((port) => port.fixed_ips.map((ip) => ip.ip_address)));
+const taken = (ports: ReadonlyMap<string, Port>): Set<string> =>
+  new Set([...ports.values()].flatMap((port) => port.fixed_ips.map((ip) => ip.ip_address)));
 
 function takeAddress(subnet: Subnet | undefined, fixed: PortSpec['fixed_ips'][number], ports: ReadonlyMap<string, Port>): string {
   if (subnet === undefined) throw new Fault(400, `Subnet ${fixed.subnet_id} not found.`);

@@ -40,7 +40,10 @@ export type RecordChange =
 export interface RecordStore {
   get<T>(kind: RecordKind, id: string): Promise<T | null>;
   /** Bodies by exact match, ordered by creation. */
-  list<T>(kind: RecordKind, filter?: { readonly project_id?: string; readonly name?: string; readonly unique_key?: string }): Promise<readonly T[]>;
+  list<T>(
+    kind: RecordKind,
+    filter?: { readonly project_id?: string; readonly name?: string; readonly unique_key?: string },
+  ): Promise<readonly T[]>;
   /** All or nothing. Throws `RecordConflict` when an insert meets an existing id or unique key, or an update a missing record. */
   write(changes: readonly RecordChange[]): Promise<void>;
 }

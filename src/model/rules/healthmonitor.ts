@@ -22,7 +22,8 @@ const forDatagrams: readonly HealthMonitor['type'][] = ['UDP-CONNECT', 'SCTP', '
 export function checkMonitor(monitor: HealthMonitor, names: ReadonlySet<string>, protocol: Pool['protocol'], limits: MonitorLimits): void {
   checkMonitorFields(monitor, names);
   const { type } = monitor;
-  if (type === 'PING' && !limits.allow_ping_health_monitors) throw new Fault(400, 'The selected type is not allowed in this deployment: PING');
+  if (type === 'PING' && !limits.allow_ping_health_monitors)
+    throw new Fault(400, 'The selected type is not allowed in this deployment: PING');
   if (protocol === 'UDP' || protocol === 'SCTP') {
     if (!forDatagrams.includes(type))
       throw refusal(`The associated pool protocol is ${protocol}, so only a UDP-CONNECT/SCTP/TCP/HTTP health monitor is supported.`);
@@ -43,7 +44,10 @@ export function checkMonitorFields(monitor: HealthMonitor, names: ReadonlySet<st
   if (monitor.domain_name !== null && monitor.http_version === null)
     throw refusal("'http_version' must be specified when 'domain_name' is provided.");
   if (monitor.domain_name !== null && monitor.http_version !== 1.1)
-    throw new Fault(400, `http_version ${monitor.http_version?.toFixed(1)} is not a valid option for health monitors HTTP 1.1 domain name health check`);
+    throw new Fault(
+      400,
+      `http_version ${monitor.http_version?.toFixed(1)} is not a valid option for health monitors HTTP 1.1 domain name health check`,
+    );
 }
 
 /** Is it an absolute path, with an optional query, without host? Answers the refusal, or null. */

@@ -48,16 +48,21 @@ export type ListenerLimits = {
 };
 
 /** The fields of a listener as a request leaves them; `client_authentication` may be an explicit null. */
-export type ListenerFields = Omit<Listener, 'client_authentication'> & { readonly client_authentication: Listener['client_authentication'] | null };
+export type ListenerFields = Omit<Listener, 'client_authentication'> & {
+  readonly client_authentication: Listener['client_authentication'] | null;
+};
 
 /** A fault of the kind "Validation failure". */
 export const refusal = (text: string, status = 400): Fault => new Fault(status, `Validation failure: ${text}`);
 
-/** Checks one listener by itself; throws `Fault` 400. `names` are the fields that the request carried. */
-export function checkListenerFields(listener: ListenerFields, names: ReadonlySet<string>, limits: ListenerLimits): void {
+/**
+ * Checks one listener by itself; throws `Fault` 400. `names` are the fields that the request carried. On an update an empty
+ * reference counts as one, as it does in the reference.
+ */
+export function checkListenerFields(listener: ListenerFields, names: ReadonlySet<string>, limits: ListenerLimits, isUpdate = false): void {
   checkHeaders(listener);
   checkGates(listener, limits);
-  checkCertificates(listener);
+  checkCertificates(listener, isUpdate);
   checkHsts(listener, names);
   checkTls(listener, names, limits);
 }
@@ -71,20 +76,23 @@ function checkHeaders({ protocol, insert_headers }: ListenerFields): void {
   if (protocol !== 'HTTP' && protocol !== 'TERMINATED_HTTPS')
     throw new Fault(400, `insert-headers is not a valid option for a ${protocol} protocol listener.`);
   const aboutTls = names.filter((name) => tlsHeaders.includes(name));
-  if (protocol === 'HTTP' && aboutTls.length > 0) throw new Fault(400, `${quoted(aboutTls)} is not a valid option for HTTP protocol listener.`);
+  if (protocol === 'HTTP' && aboutTls.length > 0)
+    throw new Fault(400, `${quoted(aboutTls)} is not a valid option for HTTP protocol listener.`);
 }
 
 function checkGates({ protocol }: ListenerFields, limits: ListenerLimits): void {
   const isOff =
-    (protocol === 'TERMINATED_HTTPS' && !limits.allow_tls_terminated_listeners) || (protocol === 'PROMETHEUS' && !limits.allow_prometheus_listeners);
+    (protocol === 'TERMINATED_HTTPS' && !limits.allow_tls_terminated_listeners) ||
+    (protocol === 'PROMETHEUS' && !limits.allow_prometheus_listeners);
   if (isOff) throw new Fault(400, `The selected protocol is not allowed in this deployment: ${protocol}`);
 }
 
-const hasCertificate = (listener: ListenerFields): boolean => Boolean(listener.default_tls_container_ref) || listener.sni_container_refs.length > 0;
+const hasCertificate = (listener: ListenerFields): boolean =>
+  Boolean(listener.default_tls_container_ref) || listener.sni_container_refs.length > 0;
 
-function checkCertificates(listener: ListenerFields): void {
+function checkCertificates(listener: ListenerFields, isUpdate: boolean): void {
   const { protocol, client_authentication, client_ca_tls_container_ref: ca } = listener;
-  const has = hasCertificate(listener);
+  const has = hasCertificate(listener) || (isUpdate && listener.default_tls_container_ref !== null && protocol === 'TERMINATED_HTTPS');
   if (has && (protocol === 'UDP' || protocol === 'SCTP')) throw refusal(`${protocol} protocol listener does not support TLS.`);
   if (has && protocol !== 'TERMINATED_HTTPS' && protocol !== 'PROMETHEUS')
     throw refusal(`Certificate container references are not allowed on ${protocol} protocol listeners.`);
@@ -147,7 +155,9 @@ export function checkListenerPlace(
   }
   const clash = siblings.find(
     (each) =>
-      each.id !== listener.id && each.protocol_port === listener.protocol_port && transportOf(each.protocol) === transportOf(listener.protocol),
+      each.id !== listener.id &&
+      each.protocol_port === listener.protocol_port &&
+      transportOf(each.protocol) === transportOf(listener.protocol),
   );
   if (clash !== undefined)
     throw new Fault(

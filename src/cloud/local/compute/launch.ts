@@ -26,6 +26,8 @@ export type Launch = {
   /** Locked by every process of the instance as long as it lives. */
   readonly lock: string;
   readonly log: string;
+  /** Some of the wires lead into the traffic namespace. */
+  readonly hasPorts: boolean;
   /** Lines for `ip -batch -` to run first: on the host, in the fabric's namespace, in the management namespace. */
   readonly wires: { readonly host: readonly string[]; readonly fabric: readonly string[]; readonly management: readonly string[] };
 };
@@ -100,6 +102,7 @@ async function runScript(launch: Launch, command: readonly string[]): Promise<st
     wires_host: batchText(wires.host),
     wires_fabric: batchText(wires.fabric),
     wires_management: batchText(wires.management),
+    has_ports: launch.hasPorts ? 'yes' : '',
     groups: launch.groups.join('\n'),
   };
   const args = [launch.lock, launch.log, netns.fabric, netns.management, launch.places.traffic, ...command];
@@ -129,19 +132,19 @@ if [ -n "$wires_host" ]; then printf %s "$wires_host" | ip -batch - || wired=; f
 wait $locking || exit ${LOCKED}
 [ -n "$wired" ]
 if [ -n "$wires_host" ]; then
-  nsenter --net="$traffic" sh -c '
-    for setting in ipv4/ip_nonlocal_bind=1 ipv6/ip_nonlocal_bind=1 ipv6/conf/default/accept_ra=0 ipv6/conf/default/accept_dad=0; do
+  # Interfaces take their settings from these when they are made; without ports the init is early enough.
+  [ -z "$has_ports" ] || nsenter --net="$traffic" sh -c '
+    for setting in ipv6/conf/default/accept_ra=0 ipv6/conf/default/accept_redirects=0 ipv4/conf/default/accept_redirects=0; do
       file=/proc/sys/net/\${setting%=*}
       [ ! -e "$file" ] || echo "\${setting#*=}" > "$file"
-    done' & setting=$!
+    done'
   printf %s "$wires_fabric" | ip -n "$fabric" -batch -
   printf %s "$wires_management" | ip -n "$management" -batch -
-  wait $setting
 fi
 IFS='
 '
 for group in $groups; do echo 0 > "$group" || :; done
-unset IFS wires_host wires_fabric wires_management groups
+unset IFS wires_host wires_fabric wires_management has_ports groups
 exec 8> /dev/null
 [ "$1" != bwrap ] || exec 8>&1
 exec >> "$log" 2>&1 < /dev/null

@@ -173,6 +173,7 @@ export class Lifecycle {
       lock,
       log,
       wires,
+      hasPorts: plugged !== undefined && plugged.length > 0,
     });
     return this.#noteRunning(record, init, plugged);
   }
