@@ -17,6 +17,8 @@ import type { Processes } from './unix-socket.ts';
 const START_LIMIT_MS = 20_000;
 /** A signal to a master that is not yet back in its loop is lost: it is sent again after this. */
 const LOST_AFTER_MS = 1500;
+/** One that does not start complains and ends well within this. */
+const DEAD_AFTER_MS = 700;
 const LOG_LIMIT_BYTES = 256 * 1024;
 
 /** The running HAProxy of an amphora. */
@@ -66,7 +68,7 @@ export class HaproxyProcess {
     await this.boundMessages(0);
     await replaceFile(this.#wanted, `${config}\n`);
     this.#callInit();
-    return this.#awaitWorker(config, (processes) => processes.worker !== undefined);
+    return this.#awaitWorker(config, (processes) => (processes.worker === undefined ? 'coming' : 'there'));
   }
 
   /**
@@ -79,15 +81,15 @@ export class HaproxyProcess {
     await this.#saveServersState(config);
     let asked_at = await this.#askForReload(before);
     return this.#awaitWorker(config, (processes) => {
-      if (processes.worker !== undefined && processes.worker !== before.worker) return true;
+      if (processes.worker !== undefined && processes.worker !== before.worker) return 'there';
       const isCounted = processes.master !== before.master || processes.reloads > before.reloads;
-      if (isCounted && processes.failed > 0) throw this.#failure('HAProxy cannot load the configuration');
+      if (isCounted && processes.failed > 0) return 'failed';
       if (!isCounted && Date.now() - asked_at > LOST_AFTER_MS) {
         this.#log('warn', 'reload was lost, asking again');
         asked_at = Date.now();
         process.kill(processes.master, 'SIGUSR2');
       }
-      return false;
+      return 'coming';
     });
   }
 
@@ -124,33 +126,26 @@ export class HaproxyProcess {
     }
   }
 
-  async #awaitWorker(config: string, isNew: (processes: Processes) => boolean): Promise<number> {
+  async #awaitWorker(config: string, look: (processes: Processes) => 'coming' | 'there' | 'failed'): Promise<number> {
     const statsSocket = statsSocketOf(await readFile(config, 'utf8'));
-    let deaths = 0;
-    const worker = await until(START_LIMIT_MS, async () => {
+    const start = Date.now();
+    const found = await until(START_LIMIT_MS, async () => {
       const processes = await this.processes();
-      if (processes === undefined) {
-        // What cannot start is started again by the init, once a second: no need to see it fail for long.
-        deaths += 1;
-        if (deaths % 20 === 0 && (await this.#alerts()).length > 1) throw this.#failure('HAProxy does not start', await this.#alerts());
-        return undefined;
-      }
-      if (!isNew(processes)) return undefined;
+      // What cannot start is started again by the init, once a second: no need to see it fail for long.
+      if (processes === undefined) return Date.now() - start > DEAD_AFTER_MS && (await this.#alerts()).length > 0 ? 'failed' : undefined;
+      const progress = look(processes);
+      if (progress !== 'there') return progress === 'failed' ? progress : undefined;
       const serving = statsSocket === undefined ? processes.worker : await this.servingWorker(statsSocket);
       return serving === processes.worker ? serving : undefined;
-    }).catch(async (error: unknown) => {
-      throw error instanceof Error && error.message.startsWith('HAProxy') ? this.#failure(error.message, await this.#alerts()) : error;
     });
-    if (worker === undefined) throw this.#failure('HAProxy does not come up in time', await this.#alerts());
-    return worker;
+    if (typeof found === 'number') return found;
+    const what = found === 'failed' ? 'HAProxy cannot run with the configuration' : 'HAProxy does not come up in time';
+    throw refuse(500, what, (await this.#alerts()).slice(-10).join('\n'));
   }
 
-  #failure(what: string, alerts: readonly string[] = []): Error {
-    return refuse(500, what, alerts.slice(-10).join('\n'));
-  }
-
+  /** Its complaints since it was last started or reloaded. */
   async #alerts(): Promise<readonly string[]> {
-    return ((await readIfThere(this.#messages)) ?? '').split('\n').filter((line) => /ALERT|cannot|fail/iu.test(line));
+    return ((await readIfThere(this.#messages)) ?? '').split('\n').filter((line) => line.startsWith('[ALERT]'));
   }
 
   /** Answers when it was asked. The master's own command is not lost as a signal can be; before 2.7 it has no answer. */

@@ -29,14 +29,16 @@ export type ReceiverEvent =
 
 /** What the thread is told. `taken`: so many heartbeats were worked off, send more. */
 export type ReceiverOrder =
-  | { readonly order: 'taken'; readonly count: number }
+  | { readonly order: 'taken'; readonly count: number; readonly length: number }
   | { readonly order: 'keys'; readonly keys: readonly string[] }
   | { readonly order: 'stop' };
 
 const batchSize = 128;
 const batchDelayMs = 10;
 /** Heartbeats handed over and not worked off yet; more wait here. */
-const inFlightLimit = 1024;
+const inFlightLimit = 4096;
+/** The same in characters of JSON: heartbeats with thousands of members are large. */
+const inFlightLengthLimit = 8 * 1024 * 1024;
 /** What may wait here, in characters of JSON (two bytes each at worst); beyond it the oldest are dropped: newer ones say more. */
 const waitingLimit = 24 * 1024 * 1024;
 const probeEveryMs = 500;
@@ -49,6 +51,7 @@ const newest = new NewestHeard(rememberMs);
 const probe = randomBytes(24);
 let keys = settings.keys;
 let inFlight = 0;
+let inFlightLength = 0;
 let waiting: string[] = [];
 let oldest = 0;
 let waitingLength = 0;
@@ -59,7 +62,8 @@ port.on('message', (order: ReceiverOrder) => {
   if (order.order === 'keys') keys = order.keys;
   if (order.order === 'stop') stop();
   if (order.order === 'taken') {
-    inFlight = Math.max(0, inFlight - order.count);
+    inFlight -= order.count;
+    inFlightLength -= order.length;
     handOver();
   }
 });
@@ -132,13 +136,15 @@ function enqueue(line: string): void {
 function handOver(): void {
   clearTimeout(timer);
   timer = undefined;
-  while (waiting.length > oldest && inFlight < inFlightLimit) {
+  while (waiting.length > oldest && inFlight < inFlightLimit && inFlightLength < inFlightLengthLimit) {
     const end = Math.min(waiting.length, oldest + batchSize);
     const lines = waiting.slice(oldest, end);
     oldest = end;
     for (const line of lines) waitingLength -= line.length;
     inFlight += lines.length;
-    report({ event: 'batch', batch: `[${lines.join(',')}]`, count: lines.length });
+    const batch = `[${lines.join(',')}]`;
+    inFlightLength += batch.length;
+    report({ event: 'batch', batch, count: lines.length });
   }
   if (oldest > 0) {
     waiting = waiting.slice(oldest);
@@ -161,6 +167,7 @@ function stop(): void {
   }
   // Whoever stops us takes what is left, however much is unfinished.
   inFlight = -waiting.length;
+  inFlightLength = -waitingLength;
   handOver();
   port.close();
 }

@@ -135,7 +135,8 @@ class ThreadReceiver implements Receiver {
     } catch (error) {
       this.#options.log.error({ err: error, count }, 'heartbeats were lost by an error');
     }
-    if (this.#worker === worker && !this.#stopped) worker.postMessage({ order: 'taken', count } satisfies ReceiverOrder);
+    if (this.#worker === worker && !this.#stopped)
+      worker.postMessage({ order: 'taken', count, length: text.length } satisfies ReceiverOrder);
   }
 
   #lost(worker: Worker, cause: Error): void {

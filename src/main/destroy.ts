@@ -3,7 +3,7 @@ import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { destroyState } from '../cloud/local/compute/destroy.ts';
 import { stateDir } from '../config/load.ts';
-import { claimState, stateIdOf, StartRefused } from './state.ts';
+import { claimState, processNames, stateIdOf, StartRefused } from './state.ts';
 
 /** What lies in a state folder: a folder with none of these is not one, and is left alone. */
 const marks = ['state-id', 'octavia.db', 'octavia.conf', 'drawn.conf', 'instances'];
@@ -16,15 +16,16 @@ async function main(): Promise<void> {
   const isState = readdirSync(dir).some((name) => marks.includes(name));
   if (!isState) throw new StartRefused(`${dir} is no state folder of Octavia: nothing was removed.`);
   const id = stateIdOf(dir);
-  const state = claimState(dir);
+  // None of the controllers may run: they would make again what is removed.
+  const states = processNames.map((name) => claimState(dir, name));
   try {
-    const removed = await destroyState(dir, id ?? state.id);
+    const removed = await destroyState(dir, id ?? states[0]?.id ?? '');
     tell(`Ended ${removed.processes} processes; removed ${removed.namespaces} namespaces and ${removed.interfaces} interfaces.`);
     for (const name of readdirSync(dir)) rmSync(join(dir, name), { recursive: true, force: true });
     rmSync(dir, { recursive: true, force: true });
     tell(`Removed ${dir}.`);
   } finally {
-    state.release();
+    for (const state of states) state.release();
   }
 }
 

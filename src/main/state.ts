@@ -15,14 +15,20 @@ export class StartRefused extends Error {
 /** A state folder that is ours until `release`. */
 export type State = { readonly dir: string; readonly id: string; readonly release: () => void };
 
-const idFile = 'state-id';
-const lockFile = 'controller.lock';
+/** The processes that may hold a state folder. */
+export const processNames = ['all', 'api', 'worker', 'health-manager', 'housekeeping'] as const;
 
-/** Makes or takes the folder. Throws `StartRefused` when it cannot be used or another program runs on it. */
-export function claimState(dir: string): State {
+const idFile = 'state-id';
+
+/**
+ * Makes or takes the folder for the process of that name (`all`, or one kind of controller). Throws `StartRefused` when it cannot be
+ * used or such a process runs on it. `all` and single controllers may share a folder only on purpose: they find each other's work
+ * through the database.
+ */
+export function claimState(dir: string, name: string): State {
   try {
     mkdirSync(dir, { recursive: true, mode: 0o700 });
-    const release = lock(dir);
+    const release = lock(dir, name);
     return { dir, id: stateIdOf(dir) ?? drawId(dir), release };
   } catch (error) {
     if (error instanceof StartRefused) throw error;
@@ -54,8 +60,8 @@ function drawId(dir: string): string {
 }
 
 /** A lock file with pid and start time: one whose process is gone is taken over. */
-function lock(dir: string): () => void {
-  const path = join(dir, lockFile);
+function lock(dir: string, name: string): () => void {
+  const path = join(dir, `${name}.lock`);
   const self = findProcess(process.pid);
   const text = JSON.stringify(self);
   for (let attempt = 0; attempt < 3; attempt += 1) {

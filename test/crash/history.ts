@@ -138,7 +138,16 @@ async function oneTurn(story: Story, fate: () => Fate, mutate: Mutate | undefine
   story.controllers = story.controllers.filter((controller) => !controller.process.isDead);
   while (story.controllers.filter((controller) => !controller.process.isFrozen).length < 2) {
     story.born += 1;
-    story.controllers.push(makeController(world, `controller-${story.born}`, Math.round((world.random() - 0.5) * 60_000), fate, mutate));
+    story.controllers.push(
+      makeController(
+        world,
+        `controller-${story.born}`,
+        Math.round((world.random() - 0.5) * 60_000),
+        fate,
+        mutate,
+        world.random() < 0.5 ? -1 : 2,
+      ),
+    );
   }
   if (world.random() < 0.25) world.clock.ms += Math.round(world.random() ** 3 * 90_000);
   if (world.random() < 0.3) await thawOne(story);

@@ -113,7 +113,14 @@ const refusal = (text: string): string | null => {
 };
 
 /** A controller with its own idea of the time (`skew_ms`), and a fate for each of its calls. */
-export function makeController(world: World, name: string, skew_ms: number, fate: (call: string) => Fate, mutate?: Mutate): Controller {
+export function makeController(
+  world: World,
+  name: string,
+  skew_ms: number,
+  fate: (call: string) => Fate,
+  mutate?: Mutate,
+  build_rate_limit = -1,
+): Controller {
   const process = new SimulatedProcess(name, fate);
   const clock: Clock = { now: () => world.clock.ms + skew_ms, sleep: world.clock.sleep };
   const provider = amphoraProvider(
@@ -142,7 +149,7 @@ export function makeController(world: World, name: string, skew_ms: number, fate
       }),
       bootFiles: () => [],
       boot_network_ids: ['management'],
-      build_rate_limit: world.random() < 0.5 ? -1 : 2,
+      build_rate_limit,
     },
     'amphora',
     '',

@@ -2,6 +2,7 @@
 import type { FastifyRequest } from 'fastify';
 import type { Caller } from '../../cloud/identity.ts';
 import type { LocalIdentity } from '../../cloud/local/identity.ts';
+import type { Logger } from '../../lib/log.ts';
 import { Fault } from '../../model/faults.ts';
 import { catalogAt } from './catalog.ts';
 import type { CatalogEntry, CatalogService } from './catalog.ts';
@@ -18,10 +19,12 @@ export type IdentityFacadeOptions = {
   readonly region?: string;
   /** Default: identity, load-balancer and network. */
   readonly services?: readonly CatalogService[];
+  /** Where bugs are written; default: the application's log. */
+  readonly log?: Logger;
 };
 
-/** The options with nothing left out. */
-export type IdentityContext = Required<IdentityFacadeOptions>;
+/** The options with their defaults filled in. */
+export type IdentityContext = Required<Omit<IdentityFacadeOptions, 'log'>>;
 
 /** Who sent a request. Throws `Fault` 401. */
 export function callerOf(context: IdentityContext, request: FastifyRequest): Promise<Caller> {

@@ -1,6 +1,7 @@
 /** What the facades of the embedded services share: bodies, base addresses, tokens, and errors that speak the service's dialect. */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { newId } from '../../lib/ids.ts';
+import type { Logger } from '../../lib/log.ts';
 import { Fault } from '../../model/faults.ts';
 
 /** A refusal as its facade shows it. */
@@ -9,17 +10,26 @@ export type Shown = { readonly status: number; readonly message: string; readonl
 /** As octavia's own limit: oslo.middleware's `max_request_body_size`. */
 const BODY_LIMIT_BYTES = 114_688;
 
-/** Makes bodies buffers whatever their content type, and gives errors and answers the form of the service. Call it inside an encapsulated plugin. */
-export function prepareFacade(scope: FastifyInstance, errorBody: (shown: Shown) => object): void {
+/** How a facade words its errors, and where it writes those that are bugs (default: the application's log). */
+export type FacadeOptions = { readonly errorBody: (shown: Shown) => object; readonly log?: Logger | undefined };
+
+/**
+ * Makes bodies buffers whatever their content type, gives errors and answers the form of the service, and answers HEAD
+ * where there is GET. Call it inside an encapsulated plugin, before the routes are added.
+ */
+export function prepareFacade(scope: FastifyInstance, { errorBody, log }: FacadeOptions): void {
   scope.removeAllContentTypeParsers();
   scope.addContentTypeParser('*', { parseAs: 'buffer', bodyLimit: BODY_LIMIT_BYTES }, (_request, body, done) => done(null, body));
+  scope.addHook('onRoute', (route) => {
+    if (route.method === 'GET') route.exposeHeadRoute = true;
+  });
   scope.addHook('onSend', (_request, reply, _payload, done) => {
     if (!reply.hasHeader('x-openstack-request-id')) reply.header('x-openstack-request-id', `req-${newId()}`);
     done();
   });
   scope.setErrorHandler((error, request, reply) => {
     const shown = shownOf(error);
-    if (shown.status >= 500 && shown.status !== 503) request.log.error({ err: error }, 'request failed');
+    if (shown.status >= 500 && shown.status !== 503) (log ?? request.log).error({ err: error, request_id: request.id }, 'request failed');
     if (error instanceof Fault && error.retry_after_seconds !== undefined) reply.header('retry-after', String(error.retry_after_seconds));
     if (shown.status === 401) reply.header('www-authenticate', 'Keystone');
     return reply.code(shown.status).send(errorBody(shown));
@@ -63,10 +73,13 @@ export function pathPart(request: FastifyRequest, name: string): string {
   return id;
 }
 
-/** The values that each query parameter was given, in order. */
+/** The values that each query parameter was given, in order. Read from the address itself: an application may have switched its parser off. */
 export function queryOf(request: FastifyRequest): ReadonlyMap<string, readonly string[]> {
-  const query = request.query as Readonly<Record<string, string | readonly string[] | undefined>>;
-  return new Map(Object.entries(query).map(([key, value]) => [key, typeof value === 'string' ? [value] : (value ?? [])]));
+  const at = request.url.indexOf('?');
+  const query = new Map<string, string[]>();
+  for (const [name, value] of new URLSearchParams(at < 0 ? '' : request.url.slice(at + 1)))
+    query.set(name, [...(query.get(name) ?? []), value]);
+  return query;
 }
 
 /** Answers 204 without a body. */

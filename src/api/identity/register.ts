@@ -20,7 +20,7 @@ export function registerIdentity(app: FastifyInstance, options: IdentityFacadeOp
   const context: IdentityContext = { base_url: null, prefix: '/identity', region: 'RegionOne', services: defaultServices, ...options };
   app.register(
     (scope, _options, done) => {
-      prepareFacade(scope, errorBody);
+      prepareFacade(scope, { errorBody, log: options.log });
       scope.setNotFoundHandler((_request, reply) => {
         return reply.code(404).send(errorBody({ status: 404, message: 'Could not find the requested resource.', cause: undefined }));
       });

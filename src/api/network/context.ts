@@ -2,6 +2,7 @@
 import type { FastifyRequest } from 'fastify';
 import type { Caller, Identity } from '../../cloud/identity.ts';
 import type { LocalNetworkService } from '../../cloud/local/network-service.ts';
+import type { Logger } from '../../lib/log.ts';
 import { tokenOf } from '../identity/http.ts';
 import { forbidden } from './attributes.ts';
 
@@ -11,6 +12,8 @@ export type NetworkFacadeOptions = {
   readonly identity: Identity;
   /** `http://127.0.0.1:9876`; null or absent: the address that each client used (its Host header). */
   readonly base_url?: string | null;
+  /** Where bugs are written; default: the application's log. */
+  readonly log?: Logger;
 };
 
 /** The options and the path that the resources are below, such as `/network/v2.0`. */

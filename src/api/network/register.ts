@@ -23,7 +23,7 @@ export function registerNetwork(app: FastifyInstance, options: NetworkFacadeOpti
   const context: NetworkContext = { ...options, root: `${prefix}/v2.0` };
   app.register(
     (scope, _options, done) => {
-      prepareFacade(scope, errorBody);
+      prepareFacade(scope, { errorBody, log: options.log });
       scope.setNotFoundHandler((_request, reply) => {
         return reply.code(404).send(errorBody({ status: 404, message: 'The resource could not be found.', cause: undefined }));
       });
@@ -55,7 +55,7 @@ export function registerNetworkResources(app: FastifyInstance, options: NetworkF
   const context: NetworkContext = { ...options, root: path };
   app.register(
     (scope, _options, done) => {
-      prepareFacade(scope, errorBody);
+      prepareFacade(scope, { errorBody, log: options.log });
       addResources(scope, context);
       done();
     },

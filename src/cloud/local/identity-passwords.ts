@@ -44,7 +44,7 @@ export function newPassword(): string {
 
 function derive(password: string, salt: Buffer, cost: ScryptCost): Promise<Buffer> {
   return new Promise((resolve, reject) => {
-    scrypt(password, salt, HASH_BYTES, { ...cost, maxmem: 256 * cost.N * cost.r }, (error, key) =>
+    scrypt(password, salt, HASH_BYTES, { ...cost, maxmem: 1_048_576 + 256 * cost.N * cost.r }, (error, key) =>
       error === null ? resolve(key) : reject(new Error('cannot hash a password', { cause: error })),
     );
   });

@@ -26,6 +26,7 @@ import { createUsers } from './identity-users.ts';
 import type { Users } from './identity-users.ts';
 import { callerOf, validate } from './identity-validity.ts';
 import type { ValidToken } from './identity-validity.ts';
+import { RecordConflict } from './record-store.ts';
 import type { RecordStore } from './record-store.ts';
 
 /** Issues, checks and takes back tokens. */
@@ -129,10 +130,15 @@ async function revoke(store: RecordStore, clock: Clock, claims: TokenClaims): Pr
   // Those that `expired_too` may still ask about stay.
   const old = listed.filter((each) => each.expires_ms + 2 * DAY_MS < clock.now());
   const body: Revocation = { id: claims.audit_id, expires_ms: claims.expires_ms };
-  await store.write([
-    ...old.map(({ id }) => ({ action: 'delete', kind: 'identity.revocation', id }) as const),
-    { action: 'insert', record: { kind: 'identity.revocation', id: body.id, project_id: null, name: null, unique_key: null, body } },
-  ]);
+  try {
+    await store.write([
+      ...old.map(({ id }) => ({ action: 'delete', kind: 'identity.revocation', id }) as const),
+      { action: 'insert', record: { kind: 'identity.revocation', id: body.id, project_id: null, name: null, unique_key: null, body } },
+    ]);
+  } catch (error) {
+    // Somebody gave it back at the same time.
+    if (!(error instanceof RecordConflict)) throw error;
+  }
 }
 
 /** The same store, with a word after each write. */

@@ -92,7 +92,7 @@ export function sandboxMounts(places: SandboxPlaces): readonly Mount[] {
     { kind: 'rw', from: `${places.files}${INSIDE.etc}`, to: INSIDE.etc },
     { kind: 'rw', from: `${places.files}${INSIDE.state}`, to: INSIDE.state },
     { kind: 'ro', from: places.runtime, to: INSIDE.runtime },
-    // Process 0 of a user may write most of /proc/sys without any capability, and some of it runs programs on the host.
+    // User 0 may write most of /proc/sys without any capability, and some of it makes the host run programs.
     { kind: 'ro', from: '/proc/sys', to: '/proc/sys' },
     { kind: 'rw', from: '/proc/sys/net', to: '/proc/sys/net' },
   ];

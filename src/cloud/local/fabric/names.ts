@@ -4,8 +4,9 @@ import { createHash, randomBytes } from 'node:crypto';
 /** Where network namespaces have their names (ip-netns(8)). */
 export const NETNS_DIR = '/run/netns';
 
-/** Environment variables that mark each process of an instance, so that it is found without any record. */
+/** Environment variable that marks each process of an instance with the state id, so that it is found without any record. */
 export const STATE_MARK = 'OCTAVIA_STATE_ID';
+/** Environment variable that marks each process of an instance with the instance's id. */
 export const COMPUTE_MARK = 'OCTAVIA_COMPUTE_ID';
 
 /** Names that a state has once. */
