@@ -31,7 +31,8 @@ export function hostBits(address: string): 32 | 128 {
 
 /** A MAC address in lower case. Throws a refusal with 400. */
 export function checkedMac(value: unknown): string {
-  if (typeof value !== 'string' || !/^(?:[0-9a-f]{2}:){5}[0-9a-f]{2}$/iu.test(value)) throw refuse(400, 'Invalid request', 'mac_address is no MAC address');
+  if (typeof value !== 'string' || !/^(?:[0-9a-f]{2}:){5}[0-9a-f]{2}$/iu.test(value))
+    throw refuse(400, 'Invalid request', 'mac_address is no MAC address');
   return value.toLowerCase();
 }
 

@@ -103,7 +103,8 @@ export class HaproxyService {
 
   /** Stops HAProxy; the configuration stays. Throws a refusal with 404 without a configuration. */
   async stop(loadbalancer_id: string): Promise<void> {
-    if ((await this.config(loadbalancer_id)) === undefined) throw refuse(404, 'Load balancer Not Found', `No configuration of ${loadbalancer_id}`);
+    if ((await this.config(loadbalancer_id)) === undefined)
+      throw refuse(404, 'Load balancer Not Found', `No configuration of ${loadbalancer_id}`);
     await this.#haproxy.stop();
     await rm(this.#loadedFile, { force: true });
   }
@@ -115,7 +116,11 @@ export class HaproxyService {
     // Another load balancer's HAProxy is not ours to stop.
     if (config !== undefined || (await this.#haproxy.wantedConfig()) === places.config) await this.#haproxy.stop();
     const socket = config === undefined ? undefined : statsSocketOf(config);
-    if (socket !== undefined && !socket.includes('..') && [this.#places.run_dir, this.#places.base_path].some((folder) => socket.startsWith(`${folder}/`)))
+    if (
+      socket !== undefined &&
+      !socket.includes('..') &&
+      [this.#places.run_dir, this.#places.base_path].some((folder) => socket.startsWith(`${folder}/`))
+    )
       await rm(socket, { force: true });
     await rm(places.certificates, { recursive: true, force: true });
     // The configuration goes last: a crash in between leaves something that a second call finds.
@@ -144,7 +149,13 @@ export class HaproxyService {
     const accepted = await readJsonIfThere<Accepted>(places.accepted);
     const loaded = pid === null ? undefined : await this.#loadedBy(loadbalancer_id, processes?.master ?? 0, pid, text);
     const md5 = md5Of(text);
-    return { md5, loaded_md5: loaded?.md5 ?? null, running: pid !== null, pid, generation: accepted?.md5 === md5 ? accepted.generation : 0 };
+    return {
+      md5,
+      loaded_md5: loaded?.md5 ?? null,
+      running: pid !== null,
+      pid,
+      generation: accepted?.md5 === md5 ? accepted.generation : 0,
+    };
   }
 
   /** What a worker holds that we saw start; or one that the init started with the file as it is, which the times of both tell. */

@@ -20,16 +20,21 @@ export function cardCommands(file: InterfaceFile, link: Link, before: InterfaceF
   const isRenamed = link.ifname !== name;
   const isUp = link.flags.includes('UP') && !isRenamed;
   const wanted = file.addresses.filter((each) => each.octavia_owned !== false);
-  const missing = wanted.filter(({ address, prefixlen }) => !link.addr_info.some((each) => each.local === address && each.prefixlen === prefixlen));
+  const missing = wanted.filter(
+    ({ address, prefixlen }) => !link.addr_info.some((each) => each.local === address && each.prefixlen === prefixlen),
+  );
   // An address of keepalived's on this card is neither wanted nor surplus.
   const surplus = link.addr_info.filter(
-    (each) => each.scope === 'global' && !file.addresses.some(({ address, prefixlen }) => address === each.local && prefixlen === each.prefixlen),
+    (each) =>
+      each.scope === 'global' && !file.addresses.some(({ address, prefixlen }) => address === each.local && prefixlen === each.prefixlen),
   );
   const needed = [
     ...(isRenamed ? [`link set dev ${link.ifname} down`, `link set dev ${link.ifname} name ${name}`] : []),
     ...(file.mtu !== undefined && file.mtu !== link.mtu ? [`link set dev ${name} mtu ${file.mtu}`] : []),
     ...surplus.map(({ local, prefixlen }) => `address del ${local}/${prefixlen} dev ${name}`),
-    ...missing.map(({ address, prefixlen }) => `address replace ${address}/${prefixlen} dev ${name}${hostBits(address) === 128 ? ' nodad' : ''}`),
+    ...missing.map(
+      ({ address, prefixlen }) => `address replace ${address}/${prefixlen} dev ${name}${hostBits(address) === 128 ? ' nodad' : ''}`,
+    ),
     ...(isUp ? [] : [`link set dev ${name} up`]),
     ...(isUp && announces && missing.length > 0 ? [announcement(file)] : []),
     ...file.routes.map((route) => `route replace ${routeWords(route, name)}`),

@@ -35,7 +35,12 @@ export type InterfaceFile = {
 export const VIP_INTERFACE = 'eth1';
 
 type Network = { readonly address: string; readonly prefixlen: number };
-type Vip = { readonly address: string; readonly network: Network; readonly gateway: string | undefined; readonly host_routes: readonly Route[] };
+type Vip = {
+  readonly address: string;
+  readonly network: Network;
+  readonly gateway: string | undefined;
+  readonly host_routes: readonly Route[];
+};
 type Route = { readonly dst: string; readonly gateway: string };
 
 /**
@@ -90,7 +95,9 @@ function vipRoutes(vip: Vip, vrrp: string | undefined, isSingle: boolean): FileR
   const default_ = vip.gateway === undefined ? [] : [{ dst: everything, gateway: vip.gateway }];
   // Where the port has an address of the subnet, the kernel has made this route, with that address as the source.
   const link = vrrp !== undefined && contains(vip.network, vrrp) ? [] : [{ dst: subnet, scope: 'link' as const }];
-  const answers: FileRoute[] = isSingle ? [{ dst: subnet, prefsrc: vip.address, scope: 'link', table: 1 }, ...default_.map((route) => ({ ...route, table: 1 as const }))] : [];
+  const answers: FileRoute[] = isSingle
+    ? [{ dst: subnet, prefsrc: vip.address, scope: 'link', table: 1 }, ...default_.map((route) => ({ ...route, table: 1 as const }))]
+    : [];
   return [...link, ...default_, ...vip.host_routes, ...answers, ...vip.host_routes.map((route) => ({ ...route, table: 1 as const }))];
 }
 
@@ -110,14 +117,20 @@ function fixedIps(value: unknown): { readonly address: FileAddress; readonly rou
   return listOf(value, 'fixed_ips').map((each) => {
     const fields = fieldsOf(each, 'a fixed IP') as Partial<FixedIp>;
     const { prefixlen } = checkedCidr(fields.subnet_cidr, 'subnet_cidr of a fixed IP');
-    return { address: { address: checkedAddress(fields.ip_address, 'ip_address of a fixed IP'), prefixlen }, routes: hostRoutes(fields.host_routes) };
+    return {
+      address: { address: checkedAddress(fields.ip_address, 'ip_address of a fixed IP'), prefixlen },
+      routes: hostRoutes(fields.host_routes),
+    };
   });
 }
 
 function hostRoutes(value: unknown): Route[] {
   return listOf(value, 'host_routes').map((each) => {
     const { destination, nexthop } = fieldsOf(each, 'a host route') as Partial<HostRoute>;
-    return { dst: cidr(checkedCidr(destination, 'destination of a host route')), gateway: checkedAddress(nexthop, 'nexthop of a host route') };
+    return {
+      dst: cidr(checkedCidr(destination, 'destination of a host route')),
+      gateway: checkedAddress(nexthop, 'nexthop of a host route'),
+    };
   });
 }
 
@@ -131,7 +144,8 @@ function cidr(network: Network): string {
 
 function mtuOf(value: unknown): { mtu?: number } {
   if (value === undefined || value === null) return {};
-  if (!Number.isInteger(value) || (value as number) < 576 || (value as number) > 65_535) throw refuse(400, 'Invalid request', 'mtu must be 576 to 65535');
+  if (!Number.isInteger(value) || (value as number) < 576 || (value as number) > 65_535)
+    throw refuse(400, 'Invalid request', 'mtu must be 576 to 65535');
   return { mtu: value as number };
 }
 

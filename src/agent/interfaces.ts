@@ -43,7 +43,7 @@ export class Interfaces {
     const files = await this.#files();
     const before = files.find((file) => file.mac_address === mac_address);
     const isVip = describe(VIP_INTERFACE).if_type === 'vip';
-    const name = isVip ? VIP_INTERFACE : (before?.name ?? freeName(links, files));
+    const name = isVip ? VIP_INTERFACE : (before?.name ?? freeName(links.filter((each) => each !== link), files));
     const file = describe(name);
     const other = links.find((each) => each.ifname === name && each.address !== mac_address);
     if (other !== undefined) throw refuse(500, 'Error plugging VIP', `${name} is another card`);
@@ -81,7 +81,9 @@ export class Interfaces {
       if (link === undefined) return [];
       const own = link.addr_info.filter((each) => each.scope === 'global').map((each) => each.local);
       // keepalived's addresses come and go: that they are not here does not mean that they were not asked for.
-      const others = file.addresses.filter((each) => each.octavia_owned === false && !own.includes(each.address)).map((each) => each.address);
+      const others = file.addresses
+        .filter((each) => each.octavia_owned === false && !own.includes(each.address))
+        .map((each) => each.address);
       const vip = file.vip === undefined ? {} : { vip: file.vip };
       return [{ mac_address: file.mac_address, interface: file.name, ...vip, addresses: [...own, ...others] }];
     });
@@ -105,7 +107,8 @@ export class Interfaces {
     const hasIpv6 = existsSync('/proc/net/if_inet6');
     if (!hasIpv6 && file.vip?.includes(':') === true) throw refuse(500, 'Error plugging VIP', 'the kernel has no IPv6');
     const possible = hasIpv6 ? file : withoutIpv6(file);
-    if (possible.addresses.length < file.addresses.length) this.#log('warn', 'the kernel has no IPv6: some addresses are left out', { name: file.name });
+    if (possible.addresses.length < file.addresses.length)
+      this.#log('warn', 'the kernel has no IPv6: some addresses are left out', { name: file.name });
     const { needed, lenient } = cardCommands(possible, link, before, true);
     try {
       await this.#traffic.ip(needed);
@@ -133,7 +136,8 @@ export class Interfaces {
       const outside = ofCard(JSON.parse(await run('ip', ['-json', 'address', 'show'])) as Link[]);
       // The card that the controllers reach us by would take us with it.
       const isOurs = outside === undefined || outside.addr_info.some((each) => each.local === local_address) || outside.ifname === 'lo';
-      if (outside === undefined || isOurs) throw refuse(404, 'No suitable network interface found', `No card has the MAC address ${mac_address}`);
+      if (outside === undefined || isOurs)
+        throw refuse(404, 'No suitable network interface found', `No card has the MAC address ${mac_address}`);
       await run('ip', ['link', 'set', 'dev', outside.ifname, 'down']);
       await run('ip', ['link', 'set', 'dev', outside.ifname, 'netns', this.#places.traffic_netns]);
       const after = await this.#traffic.links();

@@ -40,9 +40,25 @@ export function createApi(deps: ApiDeps): FastifyInstance {
     reply.headers({ 'x-openstack-request-id': request.id, ...corsHeaders(request, deps.options) });
     checkSender(request, deps.options);
   });
+  closeConnections(app);
   addRoutes(app, deps);
   for (const plugin of deps.plugins ?? []) plugin(app);
   return app;
+}
+
+/** How long requests may still run once the server is told to close. */
+const DRAIN_MS = 10_000;
+
+/** A closing server answers what it has begun and keeps no connection: Fastify alone would wait for kept-alive ones. */
+function closeConnections(app: FastifyInstance): void {
+  let isClosing = false;
+  app.addHook('preClose', async () => {
+    isClosing = true;
+    setTimeout(() => app.server.closeAllConnections(), DRAIN_MS).unref();
+  });
+  app.addHook('onSend', async (_request, reply) => {
+    if (isClosing) reply.header('connection', 'close');
+  });
 }
 
 function addRoutes(app: FastifyInstance, deps: ApiDeps): void {

@@ -34,8 +34,8 @@ export type ApiOptions = ListenerLimits &
     readonly max_request_body_size: number;
     /** Origins that browsers may call from. */
     readonly allowed_origins: readonly string[];
-    /** Names (`host:port`) by which this API may be called without tokens, besides loopback ones. */
-    readonly allowed_hosts: readonly string[];
+    /** Names (`host:port`) by which this API may be called without tokens, besides loopback ones; null: any. */
+    readonly allowed_hosts: readonly string[] | null;
     /** Provider name → its description, in the order of the configuration. */
     readonly enabled_provider_drivers: Readonly<Record<string, string>>;
     readonly default_provider_driver: string;

@@ -48,9 +48,9 @@ function collectPools(listeners: readonly JsonObject[], listed: readonly JsonObj
   const names = all.map((pool) => pool['name']).filter((name) => typeof name === 'string');
   if (new Set(names).size < names.length) throw refusal('Pool names must be unique when creating a fully populated loadbalancer.');
   for (const pool of all) {
-    const missing = ['protocol', 'lb_algorithm'].filter((name) => (pool[name] ?? null) === null);
-    if (missing.length > 0)
-      throw refusal(`Pool definition for '${String(pool['name'] ?? '')}' missing required attribute: ${missing.join(', ')}`);
+    const missing = ['protocol', 'lb_algorithm'].find((name) => (pool[name] ?? null) === null);
+    if (missing !== undefined)
+      throw refusal(`Pool definition for '${String(pool['name'] ?? '')}' missing required attribute: ${missing}`);
   }
   return all;
 }

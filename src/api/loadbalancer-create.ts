@@ -4,7 +4,7 @@
  */
 import type { Port, PortSpec } from '../cloud/network.ts';
 import { recordVip } from '../db/amphorae.ts';
-import { eraseLoadBalancer } from '../db/loadbalancers.ts';
+import { eraseLoadBalancer, isPortTaken } from '../db/loadbalancers.ts';
 import { insertReconciliation, releaseApiLease } from '../db/reconciliations.ts';
 import { insertRows, insertTags } from '../db/rows.ts';
 import { Fault, type LoadBalancer, loadbalancerFields, type LoadBalancerTree } from '../model/index.ts';
@@ -118,6 +118,8 @@ async function store(call: Call, loadbalancer: LoadBalancer, graph: Graph, tags:
       member: graph.members.length,
       healthmonitor: graph.healthmonitors.length,
     });
+    if (!loadbalancer.vip_port_owned && (await isPortTaken(tx, loadbalancer.vip_port_id)))
+      throw new Fault(409, `Port ${loadbalancer.vip_port_id} is already used by another load balancer.`);
     await insertRows(tx, 'loadbalancer', [loadbalancer]);
     await insertRows(tx, 'pool', graph.pools);
     await insertRows(tx, 'listener', graph.listeners);

@@ -12,8 +12,9 @@ const loopback = /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])(?::\d+)?$/iu;
 export function checkSender(request: FastifyRequest, options: ApiOptions): void {
   if (!options.noauth) return;
   const { origin, host } = request.headers;
-  if (host !== undefined && !loopback.test(host) && !options.allowed_hosts.includes(host.toLowerCase()))
-    throw new Fault(403, `Requests for host ${host} are refused while nobody needs a token.`);
+  const isOurs =
+    options.allowed_hosts === null || host === undefined || loopback.test(host) || options.allowed_hosts.includes(host.toLowerCase());
+  if (!isOurs) throw new Fault(403, `Requests for host ${host} are refused while nobody needs a token.`);
   const isOwn = origin === undefined || origin === `${request.protocol}://${host}` || options.allowed_origins.includes(origin);
   if (!isOwn) throw new Fault(403, `Requests from ${origin} are refused while nobody needs a token.`);
 }

@@ -16,6 +16,16 @@ export const loadbalancerRelations = (reader: Reader, ids: IdList) =>
 const childQuery = (reader: Reader, table: 'listener' | 'pool', ids: IdList) =>
   reader.selectFrom(table).select(['id', 'loadbalancer_id']).where('loadbalancer_id', 'in', ids).orderBy('created_at').orderBy('id');
 
+/** Does a load balancer that is not deleted have this port? */
+export async function isPortTaken(tx: Reader, vip_port_id: string | null): Promise<boolean> {
+  const query = tx
+    .selectFrom('loadbalancer')
+    .select('id')
+    .where('vip_port_id', '=', vip_port_id)
+    .where('provisioning_status', '!=', 'DELETED');
+  return (await query.executeTakeFirst()) !== undefined;
+}
+
 /** Sets the status of a load balancer and when it changed. */
 export const markLoadBalancer = (tx: Reader, id: string, provisioning_status: ProvisioningStatus, updated_at: string): Promise<void> =>
   updateRows(tx, 'loadbalancer', [id], { provisioning_status, updated_at } as Partial<LoadBalancer>);

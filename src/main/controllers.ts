@@ -43,6 +43,13 @@ export type Controllers = {
   stop(): Promise<void>;
 };
 
+/** Sends the hint that there is work; one that is lost costs a second. */
+const wakeWorkers =
+  (db: Database) =>
+  (loadbalancer_id: string): void => {
+    db.notify(reconcileChannel, loadbalancer_id).catch(() => undefined);
+  };
+
 /** Every enabled provider by its name; a name that nobody knows is left out, as upstream does. */
 export function openProviders(config: Config, tools: Tools): Map<string, Provider<unknown, Step, Tx>> {
   const providers = new Map<string, Provider<unknown, Step, Tx>>();
@@ -117,7 +124,7 @@ function startHealth(parts: ControllerParts, bind_ip: string): Promise<HealthMan
     sock_rlimit: health.sock_rlimit,
     log: parts.log,
     clock: parts.clock,
-    wake: (loadbalancer_id) => void parts.db.notify(reconcileChannel, loadbalancer_id),
+    wake: wakeWorkers(parts.db),
   });
 }
 
@@ -130,6 +137,6 @@ function startItsHousekeeping(parts: ControllerParts): Housekeeping {
     ...house,
     log: parts.log,
     clock: parts.clock,
-    wake: (loadbalancer_id) => void parts.db.notify(reconcileChannel, loadbalancer_id),
+    wake: wakeWorkers(parts.db),
   });
 }

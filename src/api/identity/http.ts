@@ -4,6 +4,9 @@ import { newId } from '../../lib/ids.ts';
 import type { Logger } from '../../lib/log.ts';
 import { Fault } from '../../model/faults.ts';
 
+/** For routes whose `HEAD` is part of the API; the application has it off for others. */
+export const withHead = { exposeHeadRoute: true } as const;
+
 /** A refusal as its facade shows it. */
 export type Shown = { readonly status: number; readonly message: string; readonly cause: unknown };
 
@@ -14,15 +17,12 @@ const BODY_LIMIT_BYTES = 114_688;
 export type FacadeOptions = { readonly errorBody: (shown: Shown) => object; readonly log?: Logger | undefined };
 
 /**
- * Makes bodies buffers whatever their content type, gives errors and answers the form of the service, and answers HEAD
- * where there is GET. Call it inside an encapsulated plugin, before the routes are added.
+ * Makes bodies buffers whatever their content type, and gives errors and answers the form of the service. Call it inside
+ * an encapsulated plugin, before the routes are added.
  */
 export function prepareFacade(scope: FastifyInstance, { errorBody, log }: FacadeOptions): void {
   scope.removeAllContentTypeParsers();
   scope.addContentTypeParser('*', { parseAs: 'buffer', bodyLimit: BODY_LIMIT_BYTES }, (_request, body, done) => done(null, body));
-  scope.addHook('onRoute', (route) => {
-    if (route.method === 'GET') route.exposeHeadRoute = true;
-  });
   scope.addHook('onSend', (_request, reply, _payload, done) => {
     if (!reply.hasHeader('x-openstack-request-id')) reply.header('x-openstack-request-id', `req-${newId()}`);
     done();

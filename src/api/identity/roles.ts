@@ -5,7 +5,7 @@ import { isSameScope } from '../../cloud/local/identity-roles.ts';
 import { Fault } from '../../model/faults.ts';
 import { callerOf, collection, linkTo, matching, requireAdmin } from './context.ts';
 import type { IdentityContext } from './context.ts';
-import { noContent, pathPart, queryOf } from './http.ts';
+import { noContent, pathPart, queryOf, withHead } from './http.ts';
 
 /** Adds the routes of roles and of lists of assignments. */
 export function addRoleRoutes(scope: FastifyInstance, context: IdentityContext): void {
@@ -63,7 +63,7 @@ function addGrantsOn(scope: FastifyInstance, context: IdentityContext, path: str
     await roles.grant(pathPart(request, 'user'), pathPart(request, 'role'), targetOf(request));
     return noContent(reply);
   });
-  scope.get(`${list}/:role`, async (request, reply) => {
+  scope.get(`${list}/:role`, withHead, async (request, reply) => {
     requireAdmin(await callerOf(context, request), 'check_grant', pathPart(request, 'user'));
     const role = pathPart(request, 'role');
     if (!(await given(request)).some((each) => each.role_id === role))

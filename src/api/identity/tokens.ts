@@ -6,7 +6,7 @@ import { readAuthRequest } from './auth-request.ts';
 import { callerOf, catalogFor, collection } from './context.ts';
 import type { IdentityContext } from './context.ts';
 import { jsonBody } from './fields.ts';
-import { header, noContent, queryOf, tokenOf } from './http.ts';
+import { header, noContent, queryOf, tokenOf, withHead } from './http.ts';
 import { domainBody, projectBody, usableProjects } from './projects.ts';
 import { tokenBody } from './token-body.ts';
 
@@ -21,8 +21,7 @@ export function addTokenRoutes(scope: FastifyInstance, context: IdentityContext)
     reply.code(201).header('x-subject-token', token).header('vary', 'X-Auth-Token');
     return tokenBody(valid, shownCatalog(request));
   });
-  // HEAD comes with it.
-  scope.get('/auth/tokens', async (request, reply) => {
+  scope.get('/auth/tokens', withHead, async (request, reply) => {
     const subject = await subjectOf(context, request);
     reply.header('x-subject-token', header(request, 'x-subject-token') ?? '').header('vary', 'X-Auth-Token');
     return tokenBody(subject, shownCatalog(request));

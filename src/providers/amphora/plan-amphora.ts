@@ -121,7 +121,7 @@ const sameSet = (left: readonly string[] | undefined, right: readonly string[]):
 
 /** The agent does not answer: normal while booting, a reason to replace the amphora after that. */
 function planSilent(observed: Observed, view: AmphoraView): Progress {
-  if (view.amphora.status !== 'ALLOCATED') {
+  if (view.amphora.status === 'PENDING_CREATE' || view.amphora.status === 'BOOTING') {
     return { ...waitForBoot(observed, view, 'Its agent does not answer yet.'), steps: overdue(observed, view) };
   }
   const deadline = observed.started_ms + observed.limits.silence_timeout_ms;

@@ -1,0 +1,145 @@
+/** The lease by itself: who may claim, who may write, and what a release leaves behind. */
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import { type Database } from '../../src/db/database.ts';
+import {
+  bumpGeneration,
+  claim,
+  complete,
+  condemnAmphora,
+  holdLease,
+  insertReconciliation,
+  LeaseLost,
+  type Lease,
+  listDue,
+  postpone,
+  releaseApiLease,
+} from '../../src/db/reconciliations.ts';
+import { sql } from 'kysely';
+import { withDatabase } from '../support/database.ts';
+import { sampleAmphora, sampleLoadBalancer } from '../support/sample-trees.ts';
+
+const id = sampleLoadBalancer().id;
+const at = (ms: number) => sql<number>`cast(${ms} as bigint)`;
+
+async function prepared(db: Database): Promise<void> {
+  await db.tx(async (tx) => {
+    await tx.insertInto('loadbalancer').values(sampleLoadBalancer()).execute();
+    await insertReconciliation(tx, id);
+  });
+}
+
+const claimAt = (db: Database, ms: number, owner = 'a'): Promise<Lease | null> => db.tx((tx) => claim(tx, at(ms), id, owner, 1000));
+
+const must = async (lease: Promise<Lease | null>): Promise<Lease> => {
+  const taken = await lease;
+  assert.ok(taken, 'the claim was refused');
+  return taken;
+};
+
+test('one worker has the lease, until it runs out', async (t) => {
+  const db = await withDatabase(t);
+  await prepared(db);
+  const first = await must(claimAt(db, 5000));
+  assert.equal(await claimAt(db, 5500, 'b'), null);
+  assert.equal(await claimAt(db, 6000, 'b'), null);
+  const second = await must(claimAt(db, 6001, 'b'));
+  assert.equal(second.fence, first.fence + 1);
+  await assert.rejects(
+    db.tx((tx) => holdLease(tx, at(6002), first, 1000)),
+    LeaseLost,
+  );
+  await assert.rejects(
+    db.tx((tx) => complete(tx, first, 1)),
+    LeaseLost,
+  );
+  await assert.rejects(
+    db.tx((tx) => postpone(tx, first, { not_before_ms: 0, attempts: 0, reason: '' })),
+    LeaseLost,
+  );
+  assert.equal((await db.tx((tx) => holdLease(tx, at(6900), second, 1000))).generation, 1);
+  assert.equal(await claimAt(db, 7100, 'c'), null, 'a write extends the lease');
+});
+
+test('the same owner under an older fence is refused too', async (t) => {
+  const db = await withDatabase(t);
+  await prepared(db);
+  const first = await must(claimAt(db, 0));
+  await must(claimAt(db, 2000));
+  await assert.rejects(
+    db.tx((tx) => holdLease(tx, at(2001), first, 1000)),
+    LeaseLost,
+  );
+});
+
+test('what is applied is not due, and a change makes it due again with its failures forgotten', async (t) => {
+  const db = await withDatabase(t);
+  await prepared(db);
+  assert.deepEqual(await listDue(db.read, at(0), 10), [id]);
+  const lease = await must(claimAt(db, 0));
+  assert.deepEqual(await listDue(db.read, at(10), 10), []);
+  assert.equal(await db.tx((tx) => complete(tx, lease, 1)), true);
+  assert.deepEqual(await listDue(db.read, at(5000), 10), []);
+  assert.equal(await claimAt(db, 5000), null);
+  assert.equal(await db.tx((tx) => bumpGeneration(tx, id)), 2);
+  assert.deepEqual(await listDue(db.read, at(5000), 10), [id]);
+  const again = await must(claimAt(db, 5000));
+  assert.deepEqual([again.generation, again.attempts, again.started_ms], [2, 0, 5000]);
+});
+
+test('a postponed pass is due at its time, keeps its attempts and its beginning', async (t) => {
+  const db = await withDatabase(t);
+  await prepared(db);
+  const lease = await must(claimAt(db, 100));
+  await db.tx((tx) => postpone(tx, lease, { not_before_ms: 3000, attempts: 4, reason: 'r'.repeat(5000) }));
+  assert.deepEqual(await listDue(db.read, at(2999), 10), []);
+  assert.equal(await claimAt(db, 2999), null);
+  assert.deepEqual(await listDue(db.read, at(3000), 10), [id]);
+  const next = await must(claimAt(db, 3000));
+  assert.deepEqual([next.attempts, next.started_ms], [4, 100]);
+});
+
+test('a change that comes during a pass makes it due at once, whatever the pass waits for', async (t) => {
+  const db = await withDatabase(t);
+  await prepared(db);
+  const lease = await must(claimAt(db, 0));
+  await db.tx((tx) => bumpGeneration(tx, id));
+  assert.equal(await db.tx((tx) => complete(tx, lease, 1)), false, 'the generation moved');
+  assert.equal(await claimAt(db, 1, 'b'), null, 'the lease is still held');
+  await db.tx((tx) => postpone(tx, lease, { not_before_ms: 90_000, attempts: 0, reason: '' }));
+  assert.ok(await claimAt(db, 2, 'b'));
+});
+
+test('the API holds a new load balancer until it has the port, and only its own fence lets go', async (t) => {
+  const db = await withDatabase(t);
+  await db.tx(async (tx) => {
+    await tx.insertInto('loadbalancer').values(sampleLoadBalancer()).execute();
+    await insertReconciliation(tx, id, { owner: 'api', lease_ms: 1000, now: at(0) });
+  });
+  assert.equal(await claimAt(db, 500), null);
+  await db.tx((tx) => releaseApiLease(tx, id, 99));
+  assert.equal(await claimAt(db, 500), null);
+  await db.tx((tx) => releaseApiLease(tx, id, 1));
+  assert.ok(await claimAt(db, 500));
+});
+
+test('an amphora is condemned once, and only while its load balancer may change', async (t) => {
+  const db = await withDatabase(t);
+  await prepared(db);
+  const amphora = sampleAmphora(1, { loadbalancer_id: id, status: 'ALLOCATED' });
+  await db.tx((tx) => tx.insertInto('amphora').values(amphora).execute());
+  const statuses = async () => {
+    const lb = await db.read.selectFrom('loadbalancer').select('provisioning_status').executeTakeFirst();
+    const it = await db.read.selectFrom('amphora').select('status').executeTakeFirst();
+    const work = await db.read.selectFrom('reconciliation').select('generation').executeTakeFirst();
+    return [lb?.provisioning_status, it?.status, work?.generation];
+  };
+  await db.tx((tx) => tx.updateTable('loadbalancer').set({ provisioning_status: 'PENDING_UPDATE' }).execute());
+  assert.equal(await db.tx((tx) => condemnAmphora(tx, amphora.id)), false);
+  assert.deepEqual(await statuses(), ['PENDING_UPDATE', 'ALLOCATED', 1]);
+  await db.tx((tx) => tx.updateTable('loadbalancer').set({ provisioning_status: 'ACTIVE' }).execute());
+  assert.equal(await db.tx((tx) => condemnAmphora(tx, amphora.id)), true);
+  assert.deepEqual(await statuses(), ['PENDING_UPDATE', 'PENDING_DELETE', 2]);
+  await db.tx((tx) => tx.updateTable('loadbalancer').set({ provisioning_status: 'ACTIVE' }).execute());
+  assert.equal(await db.tx((tx) => condemnAmphora(tx, amphora.id)), false, 'it is being replaced already');
+});
