@@ -16,6 +16,7 @@ import { RecordConflict, type RecordKind, type RecordStore } from '../cloud/loca
 import { createNoAuth } from '../cloud/noauth.ts';
 import type { Config } from '../config/table.ts';
 import { type Database, openDatabase } from '../db/database.ts';
+import { NewerSchema } from '../db/errors.ts';
 import { migrate } from '../db/migrate.ts';
 import { createRecords } from '../db/records.ts';
 import { writeFileAtomic } from '../lib/atomic-file.ts';
@@ -97,7 +98,10 @@ async function openAndMigrate(config: Config, log: Logger): Promise<Database> {
   } catch (error) {
     await db.close().catch(() => undefined);
     const message = error instanceof Error ? error.message : String(error);
-    throw new StartRefused(`The database cannot be used: ${message}`, { cause: error });
+    if (error instanceof NewerSchema) throw new StartRefused(message, { cause: error });
+    throw new StartRefused(`The database cannot be used (${message}): start it, or correct connection in the group [database].`, {
+      cause: error,
+    });
   }
 }
 

@@ -3,19 +3,24 @@
  * both databases. Client and server share the machine, so a small one limits the requests per second; the processor time
  * of the server does not depend on that.
  */
-import { mkdtempSync, chmodSync } from 'node:fs';
+import { chmodSync, mkdtempSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { findPostgres, startPostgres } from '../../tools/suite/postgres.ts';
 import { type Octavia, until } from '../support/octavia.ts';
 import { mebibytes, p50p99, rounded } from './figures.ts';
 import { allPids, cpuSeconds, peakBytes, proportionalBytes, withDescendants } from './machine.ts';
-import { readFileSync } from 'node:fs';
 import type { BenchPart, BenchRun, Row } from './part.ts';
 import { type BenchRequest, openClient, type RequestClient, runSeries, type Series } from './requests.ts';
 import { noopDrivers, scoped, startIn } from './scope.ts';
 
 /** What the sizes of a run are. */
-type Size = { readonly loadbalancers: number; readonly ones: number; readonly lists: number; readonly long_lists: number; readonly latencies: number };
+type Size = {
+  readonly loadbalancers: number;
+  readonly ones: number;
+  readonly lists: number;
+  readonly long_lists: number;
+  readonly latencies: number;
+};
 
 const full: Size = { loadbalancers: 1000, ones: 5000, lists: 500, long_lists: 60, latencies: 200 };
 const quick: Size = { loadbalancers: 100, ones: 500, lists: 50, long_lists: 10, latencies: 20 };
@@ -65,13 +70,17 @@ async function measure(run: BenchRun, database: string, octavia: Octavia, watche
   const rows: Row[] = [];
   const add = (row: Row): void => {
     rows.push({ database, ...row });
-    run.say(`${database}: ${Object.entries(row).map(([name, value]) => `${name} ${value}`).join(', ')}`);
+    run.say(
+      `${database}: ${Object.entries(row)
+        .map(([name, value]) => `${name} ${value}`)
+        .join(', ')}`,
+    );
   };
   try {
     add({ call: 'memory, nothing in it', ...memoryRow(octavia, watched) });
     const ids = await createAll(client, watched, size, add);
     await readAll(client, watched, size, ids, add);
-    await latencies(client, watched, size, add);
+    await latencies(client, size, add);
     add({ call: `memory, ${size.loadbalancers} load balancers`, ...memoryRow(octavia, watched), aim: '≤ 120 MiB' });
     return rows;
   } finally {
@@ -114,7 +123,11 @@ async function createAll(client: RequestClient, watched: Watched, size: Size, ad
 /** Waits until nothing is pending any more; the question is small, so that asking costs little. */
 async function allActive(client: RequestClient): Promise<void> {
   const path = '/v2/lbaas/loadbalancers?provisioning_status=PENDING_CREATE&limit=1&fields=id';
-  await until(async () => !(await client.send({ method: 'GET', path })).includes('"id"'), 'every load balancer is past PENDING_CREATE', 600_000);
+  await until(
+    async () => !(await client.send({ method: 'GET', path })).includes('"id"'),
+    'every load balancer is past PENDING_CREATE',
+    600_000,
+  );
   const failed = await client.send({ method: 'GET', path: '/v2/lbaas/loadbalancers?provisioning_status=ERROR&limit=1' });
   if (failed.includes('"id"')) throw new Error(`a load balancer is in ERROR: ${failed.slice(0, 500)}`);
 }
@@ -142,7 +155,7 @@ const seriesRow = (series: Series): Row => ({
 });
 
 /** One after another, asked every two milliseconds beside the 1,000 that are there. */
-async function latencies(client: RequestClient, watched: Watched, size: Size, add: Add): Promise<void> {
+async function latencies(client: RequestClient, size: Size, add: Add): Promise<void> {
   const durations: number[] = [];
   for (let n = 0; n < size.latencies; n += 1) {
     const begun = performance.now();

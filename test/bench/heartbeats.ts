@@ -45,10 +45,10 @@ export type HeartbeatFigures = {
 
 const defaults: HeartbeatBench = { amphorae: 3000, rate: 3000, seconds: 10, api_tasks: 16 };
 
-/** Runs both phases on a database of its own. */
-export async function benchHeartbeats(size: HeartbeatBench = defaults): Promise<HeartbeatFigures[]> {
+/** Runs both phases on a database of its own: a SQLite file, or the empty schema that `database_url` names. */
+export async function benchHeartbeats(size: HeartbeatBench = defaults, database_url?: string): Promise<HeartbeatFigures[]> {
   const folder = await mkdtemp(join(tmpdir(), 'octavia-bench-'));
-  const db = openDatabase({ url: process.env['OCTAVIA_BENCH_DATABASE'] ?? `sqlite://${join(folder, 'octavia.db')}` });
+  const db = openDatabase({ url: database_url ?? process.env['OCTAVIA_BENCH_DATABASE'] ?? `sqlite://${join(folder, 'octavia.db')}` });
   try {
     await migrate(db);
     const planted = await plantAll(db, size.amphorae);

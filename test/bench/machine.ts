@@ -8,11 +8,18 @@ import { run } from '../../src/lib/run.ts';
 const ticksPerSecond = 100;
 
 /** The processes that this process can see. */
-export const allPids = (): number[] => readdirSync('/proc').filter((name) => /^\d+$/u.test(name)).map(Number);
+export const allPids = (): number[] =>
+  readdirSync('/proc')
+    .filter((name) => /^\d+$/u.test(name))
+    .map(Number);
 
 /** Processor seconds that these processes have used, with all their threads and the children that they waited for; those that are gone count 0. */
 export function cpuSeconds(pids: readonly number[]): number {
-  const ticks = pids.map((pid) => fieldsOf(pid).slice(11, 15).reduce((sum, each) => sum + Number(each), 0));
+  const ticks = pids.map((pid) =>
+    fieldsOf(pid)
+      .slice(11, 15)
+      .reduce((sum, each) => sum + Number(each), 0),
+  );
   return ticks.reduce((sum, each) => sum + each, 0) / ticksPerSecond;
 }
 
@@ -52,12 +59,15 @@ export type Inventory = Readonly<Record<'processes' | 'namespaces' | 'interfaces
 
 /** What is there now; `folder` is where state folders are made. Processes are those this process can see, without threads of the kernel. */
 export async function takeInventory(folder: string): Promise<Inventory> {
-  const nft = await run('nft', ['list', 'tables']).catch(() => ({ stdout: '' }));
+  const tables = await run('nft', ['list', 'tables']).catch(() => '');
   return {
     processes: allPids().filter(hasProgram).map(String),
     namespaces: namesIn('/run/netns'),
-    interfaces: readText('/proc/self/net/dev').split('\n').slice(2).flatMap((line) => line.split(':')[0]?.trim() || []),
-    'nft tables': nft.stdout.split('\n').filter(Boolean),
+    interfaces: readText('/proc/self/net/dev')
+      .split('\n')
+      .slice(2)
+      .flatMap((line) => line.split(':')[0]?.trim() || []),
+    'nft tables': tables.split('\n').filter(Boolean),
     cgroups: cgroupFolders(),
     files: namesIn(folder),
   };
@@ -72,9 +82,15 @@ export function addedSince(before: Inventory, after: Inventory): string[] {
 
 /** Groups of load balancers, in whichever hierarchy they are. */
 function cgroupFolders(): string[] {
-  const mounts = readText('/proc/self/mountinfo').split('\n').filter((line) => / - cgroup2? /u.test(line));
+  const mounts = readText('/proc/self/mountinfo')
+    .split('\n')
+    .filter((line) => / - cgroup2? /u.test(line));
   const paths = mounts.map((line) => line.split(' ')[4] ?? '');
-  return paths.flatMap((path) => namesIn(path).filter((name) => name.startsWith('oct-')).map((name) => join(path, name)));
+  return paths.flatMap((path) =>
+    namesIn(path)
+      .filter((name) => name.startsWith('oct-'))
+      .map((name) => join(path, name)),
+  );
 }
 
 /** Zombies have none; they end when their parent looks. */

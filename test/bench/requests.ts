@@ -32,7 +32,8 @@ export function openClient(base_url: string, connections: number, headers: Reado
       const contentType = body === undefined ? {} : { 'content-type': 'application/json' };
       const answer = await pool.request({ method, path, headers: { ...headers, ...contentType }, ...withBody });
       const text = await answer.body.text();
-      if (answer.statusCode < 200 || answer.statusCode > 299) throw new Error(`${method} ${path}: ${answer.statusCode} ${text.slice(0, 300)}`);
+      if (answer.statusCode < 200 || answer.statusCode > 299)
+        throw new Error(`${method} ${path}: ${answer.statusCode} ${text.slice(0, 300)}`);
       return text;
     },
     close: () => pool.close(),
