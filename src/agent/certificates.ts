@@ -20,7 +20,8 @@ export function checkServerPem(pem: string): void {
 
 /** The path of a listener's certificate. Throws a refusal with 400 for a name that is no plain `….pem`. */
 export function certificatePath(places: Places, loadbalancer_id: string, name: string | undefined): string {
-  if (name === undefined || !/^[A-Za-z0-9][A-Za-z0-9_.-]{0,120}\.pem$/u.test(name) || name.includes('..')) throw refuse(400, 'Filename has wrong format');
+  if (name === undefined || !/^[A-Za-z0-9][A-Za-z0-9_.-]{0,120}\.pem$/u.test(name) || name.includes('..'))
+    throw refuse(400, 'Filename has wrong format');
   return `${loadBalancerPlaces(places, loadbalancer_id).certificates}/${name}`;
 }
 

@@ -39,3 +39,10 @@ export async function until<T>(limit_ms: number, ask: () => Promise<T | undefine
     await after(wait);
   }
 }
+
+/** The process whose id a file of the init holds, when it lives. */
+export async function livingProcess(pidFile: string): Promise<number | undefined> {
+  const pid = Number(await readIfThere(pidFile));
+  const stat = pid > 0 ? await readIfThere(`/proc/${pid}/stat`) : undefined;
+  return stat === undefined || /\) Z /u.test(stat) ? undefined : pid;
+}

@@ -6,7 +6,7 @@ import { readFile, rm, truncate } from 'node:fs/promises';
 import { setTimeout as after } from 'node:timers/promises';
 import { CommandError, run } from '../lib/run.ts';
 import { refuse } from './answers.ts';
-import { readIfThere, replaceFile, until } from './files.ts';
+import { livingProcess, readIfThere, replaceFile, until } from './files.ts';
 import { statsSocketOf } from './haproxy-config.ts';
 import type { Log } from './log.ts';
 import type { Places } from './places.ts';
@@ -97,7 +97,7 @@ export class HaproxyProcess {
   async stop(): Promise<void> {
     await rm(this.#wanted, { force: true });
     const isGone = await until(10_000, async () => {
-      const master = (await this.processes())?.master ?? (await this.#startedProcess());
+      const master = (await this.processes())?.master ?? (await livingProcess(`${this.#places.run_dir}/haproxy.pid`));
       if (master === undefined) return true;
       try {
         process.kill(master, 'SIGTERM');
@@ -171,13 +171,6 @@ export class HaproxyProcess {
     } catch (error) {
       this.#log('warn', 'states of members could not be saved for the new worker', { error });
     }
-  }
-
-  /** The process that the init started last, when it still lives. */
-  async #startedProcess(): Promise<number | undefined> {
-    const pid = Number(await readIfThere(`${this.#places.run_dir}/haproxy.pid`));
-    const stat = pid > 0 ? await readIfThere(`/proc/${pid}/stat`) : undefined;
-    return stat === undefined || /\) Z /u.test(stat) ? undefined : pid;
   }
 
   #callInit(): void {

@@ -43,7 +43,13 @@ export class Interfaces {
     const files = await this.#files();
     const before = files.find((file) => file.mac_address === mac_address);
     const isVip = describe(VIP_INTERFACE).if_type === 'vip';
-    const name = isVip ? VIP_INTERFACE : (before?.name ?? freeName(links.filter((each) => each !== link), files));
+    const name = isVip
+      ? VIP_INTERFACE
+      : (before?.name ??
+        freeName(
+          links.filter((each) => each !== link),
+          files,
+        ));
     const file = describe(name);
     const other = links.find((each) => each.ifname === name && each.address !== mac_address);
     if (other !== undefined) throw refuse(500, 'Error plugging VIP', `${name} is another card`);

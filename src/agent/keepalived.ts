@@ -3,7 +3,7 @@ import { mkdir, rename, rm } from 'node:fs/promises';
 import { writeFileAtomic } from '../lib/atomic-file.ts';
 import { CommandError, run } from '../lib/run.ts';
 import { refuse } from './answers.ts';
-import { readIfThere, replaceFile } from './files.ts';
+import { livingProcess, readIfThere, replaceFile } from './files.ts';
 import { md5Of } from './haproxy-service.ts';
 import type { Places } from './places.ts';
 
@@ -55,9 +55,7 @@ export class Keepalived {
     return (await readIfThere(this.#wanted)) === undefined || (await this.#pid()) !== undefined;
   }
 
-  async #pid(): Promise<number | undefined> {
-    const pid = Number(await readIfThere(`${this.#places.run_dir}/keepalived.pid`));
-    const stat = pid > 0 ? await readIfThere(`/proc/${pid}/stat`) : undefined;
-    return stat === undefined || /\) Z /u.test(stat) ? undefined : pid;
+  #pid(): Promise<number | undefined> {
+    return livingProcess(`${this.#places.run_dir}/keepalived.pid`);
   }
 }

@@ -1,7 +1,8 @@
 /** What the agent tells of its machine. */
+import { execFile } from 'node:child_process';
 import { readFile, statfs } from 'node:fs/promises';
 import { availableParallelism, hostname } from 'node:os';
-import { CommandError, run } from '../lib/run.ts';
+import { promisify } from 'node:util';
 import type { AgentDetails, AgentInfo } from '../wire/agent-api.ts';
 
 /** Descriptors that HAProxy needs besides those of connections: listeners, health checks, idle connections, its own. */
@@ -22,7 +23,9 @@ export function findVersions(): NonNullable<typeof versions> {
 }
 
 /** Host name and versions. */
-export async function describeMachine(): Promise<Pick<AgentInfo, 'hostname' | 'api_version' | 'haproxy_version' | 'keepalived_version' | 'ipvsadm_version'>> {
+export async function describeMachine(): Promise<
+  Pick<AgentInfo, 'hostname' | 'api_version' | 'haproxy_version' | 'keepalived_version' | 'ipvsadm_version'>
+> {
   return { hostname: hostname(), api_version: '1.0', ...(await findVersions()) };
 }
 
@@ -63,14 +66,10 @@ export async function measureMachine(folder: string): Promise<Pick<AgentDetails,
 
 async function versionOf(program: string, args: readonly string[], pattern: RegExp): Promise<string> {
   try {
-    // keepalived tells its version on standard error: the shell-free way to see both is to fail or not to fail.
-    return pattern.exec(await run(program, args))?.[1] ?? pattern.exec(await stderrOf(program, args))?.[1] ?? '';
-  } catch (error) {
-    return error instanceof CommandError ? (pattern.exec(error.stderr)?.[1] ?? '') : '';
+    // Not by `run`: keepalived tells its version on standard error.
+    const { stdout, stderr } = await promisify(execFile)(program, args, { timeout: 5000 });
+    return pattern.exec(stdout + stderr)?.[1] ?? '';
+  } catch {
+    return '';
   }
-}
-
-async function stderrOf(program: string, args: readonly string[]): Promise<string> {
-  const { spawnSync } = await import('node:child_process');
-  return spawnSync(program, [...args], { encoding: 'utf8' }).stderr;
 }

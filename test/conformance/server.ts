@@ -15,7 +15,7 @@ import { referenceProvider } from './reference-provider.ts';
 const db = openDatabase({ url: process.env['OCTAVIA_DATABASE'] ?? 'sqlite::memory:' });
 await migrate(db);
 const network = createNoopNetwork();
-const worker = await startInstantWorker(db);
+const worker = await startInstantWorker(db, { hints: true });
 const repeated = (digit: number): string => [8, 4, 4, 4, 12].map((length) => String(digit).repeat(length)).join('-');
 const id = (digit: number): string => {
   const text = repeated(digit).split('-');

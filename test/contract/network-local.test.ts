@@ -1,13 +1,17 @@
 /** The embedded network service: addresses are exact, ports are adopted, tenants see what is theirs. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { TestContext } from 'node:test';
 import { createLocalNetwork } from '../../src/cloud/local/network-service.ts';
 import type { LocalNetworkService } from '../../src/cloud/local/network-service.ts';
 import { createNetwork, createSubnet, deleteNetwork, deleteSubnet, updateSubnet } from '../../src/cloud/local/network-topology.ts';
-import type { RecordStore } from '../../src/cloud/local/record-store.ts';
+import { RecordConflict } from '../../src/cloud/local/record-store.ts';
+import type { RecordKind, RecordStore } from '../../src/cloud/local/record-store.ts';
 import type { PortSpec } from '../../src/cloud/network.ts';
+import { createRecords } from '../../src/db/records.ts';
 import { newId } from '../../src/lib/ids.ts';
 import { Fault } from '../../src/model/faults.ts';
+import { withDatabase } from '../support/database.ts';
 import { createMemoryRecordStore } from '../support/record-store.ts';
 
 const service_project_id = 'f'.repeat(32);
@@ -20,6 +24,15 @@ type World = {
   readonly service: LocalNetworkService;
   readonly network_id: string;
   readonly subnet_id: string;
+};
+
+/** The store in memory, and the one of production. */
+const stores: Readonly<Record<string, (t: TestContext) => Promise<RecordStore>>> = {
+  memory: async () => createMemoryRecordStore(),
+  'a database': async (t) => {
+    const db = await withDatabase(t, { file: true });
+    return createRecords<RecordKind>(db, { conflict: (kind, message, options) => new RecordConflict(kind, message, options) });
+  },
 };
 
 async function world(cidr: string, store: RecordStore = createMemoryRecordStore()): Promise<World> {
@@ -79,19 +92,46 @@ test('tenants see the shared network and not the management network', async () =
   assert.equal(await service.findNetwork('not-an-id\0', null), null);
 });
 
-test('ports made at once get different addresses until the subnet is full, by two services on one store', async () => {
-  const here = await world('10.0.0.0/27');
-  const other = createLocalNetwork({ store: here.store });
-  const made = await Promise.all(Array.from({ length: 29 }, (_, index) => (index % 2 === 0 ? here.service : other).createPort(spec(here))));
-  const addresses = made.map((port) => port.fixed_ips[0]?.ip_address);
-  assert.equal(new Set(addresses).size, 29);
-  assert.equal(new Set(made.map((port) => port.mac_address)).size, 29);
-  for (const taboo of ['10.0.0.0', '10.0.0.1', '10.0.0.31']) assert.ok(!addresses.includes(taboo));
-  assert.equal(await here.service.countFreeAddresses(here.subnet_id), 0);
-  await assert.rejects(here.service.createPort(spec(here)), status(409));
-  await other.deletePort(made[5]?.id ?? '');
-  assert.equal((await here.service.createPort(spec(here))).fixed_ips[0]?.ip_address, addresses[5]);
-});
+for (const [kind, storeFor] of Object.entries(stores)) {
+  test(`ports made at once get different addresses until the subnet is full, by two services on one store in ${kind}`, async (t) => {
+    const here = await world('10.0.0.0/27', await storeFor(t));
+    const other = createLocalNetwork({ store: here.store });
+    const made = await Promise.all(
+      Array.from({ length: 29 }, (_, index) => (index % 2 === 0 ? here.service : other).createPort(spec(here))),
+    );
+    const addresses = made.map((port) => port.fixed_ips[0]?.ip_address);
+    assert.equal(new Set(addresses).size, 29);
+    assert.equal(new Set(made.map((port) => port.mac_address)).size, 29);
+    for (const taboo of ['10.0.0.0', '10.0.0.1', '10.0.0.31']) assert.ok(!addresses.includes(taboo));
+    assert.equal(await here.service.countFreeAddresses(here.subnet_id), 0);
+    await assert.rejects(here.service.createPort(spec(here)), status(409));
+    await other.deletePort(made[5]?.id ?? '');
+    assert.equal((await here.service.createPort(spec(here))).fixed_ips[0]?.ip_address, addresses[5]);
+  });
+
+  test(`a port of the same device and name is adopted, also when both are made at once, in ${kind}`, async (t) => {
+    const here = await world('10.0.0.0/24', await storeFor(t));
+    const wanted = spec(here, { name: 'octavia-lb-1' });
+    const [one, other] = await Promise.all([here.service.createPort(wanted), createLocalNetwork({ store: here.store }).createPort(wanted)]);
+    assert.equal(one.id, other.id);
+    assert.equal((await here.service.createPort(wanted)).id, one.id);
+    assert.equal(await here.service.countFreeAddresses(here.subnet_id), 252);
+  });
+
+  test(`a port made while its subnet is removed is there with its subnet, or not at all, in ${kind}`, async (t) => {
+    const store = await storeFor(t);
+    for (let round = 0; round < 10; round += 1) {
+      const here = await world('10.0.0.0/24', store);
+      const [made, removed] = await Promise.allSettled([
+        here.service.createPort(spec(here)),
+        deleteSubnet(here.service.topology, here.subnet_id),
+      ]);
+      const subnet = await here.service.findSubnet(here.subnet_id, null);
+      assert.equal(made.status === 'fulfilled', subnet !== null);
+      assert.equal(removed.status === 'rejected', subnet !== null);
+    }
+  });
+}
 
 test('a /24 gives 100 ports with a few reads and one write each', async () => {
   const store = createMemoryRecordStore();
@@ -101,15 +141,6 @@ test('a /24 gives 100 ports with a few reads and one write each', async () => {
   for (let index = 0; index < 100; index += 1) await here.service.createPort(spec(here));
   assert.equal(store.counts.writes - before.writes, 100);
   assert.ok(store.counts.reads - before.reads <= 400);
-});
-
-test('a port of the same device and name is adopted, also when both are made at once', async () => {
-  const here = await world('10.0.0.0/24');
-  const wanted = spec(here, { name: 'octavia-lb-1' });
-  const [one, other] = await Promise.all([here.service.createPort(wanted), createLocalNetwork({ store: here.store }).createPort(wanted)]);
-  assert.equal(one.id, other.id);
-  assert.equal((await here.service.createPort(wanted)).id, one.id);
-  assert.equal(await here.service.countFreeAddresses(here.subnet_id), 252);
 });
 
 test('a given address is given, refused when it is taken, the gateway or not of the subnet', async () => {
@@ -198,19 +229,6 @@ test('a network or subnet in use stays, and can be used afterwards as before', a
   assert.deepEqual(deleted, [here.network_id]);
   await assert.rejects(service.createPort(spec(here)), status(404));
   await assert.rejects(deleteNetwork(service.topology, here.network_id), status(404));
-});
-
-test('a port made while its subnet is removed is there with its subnet, or not at all', async () => {
-  for (let round = 0; round < 30; round += 1) {
-    const here = await world('10.0.0.0/24');
-    const [made, removed] = await Promise.allSettled([
-      here.service.createPort(spec(here)),
-      deleteSubnet(here.service.topology, here.subnet_id),
-    ]);
-    const subnet = await here.service.findSubnet(here.subnet_id, null);
-    assert.equal(made.status === 'fulfilled', subnet !== null);
-    assert.equal(removed.status === 'rejected', subnet !== null);
-  }
 });
 
 test('a crash while a subnet was being removed is mended by the next start', async () => {

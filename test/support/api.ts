@@ -1,4 +1,4 @@
-/** An API for one test: on a database of its own, with a fake network and, unless told, a worker that finishes at once. */
+/** An API for one test: on a database of its own, with a fake network and, unless told, a worker that finishes everything when told. */
 import type { TestContext } from 'node:test';
 import type { FastifyInstance } from 'fastify';
 import { createApi } from '../../src/api/app.ts';
@@ -17,6 +17,7 @@ export type ApiTestOptions = {
   readonly options?: Partial<ApiOptions>;
   readonly network?: FakeNetwork;
   readonly provider?: ApiProvider;
+  readonly healthChecks?: NonNullable<ApiDeps['healthChecks']>;
   /** False: nothing is ever carried out. */
   readonly worker?: boolean;
   /** Token → its caller; without it everybody is an administrator and needs no token. */
@@ -35,7 +36,7 @@ export type ApiTest = {
     body?: unknown,
     headers?: Record<string, string>,
   ): Promise<ApiAnswer>;
-  /** As `call`, then waits until the worker has finished everything. */
+  /** As `call`, then the worker carries out everything there is to do. */
   act(method: 'POST' | 'PUT' | 'DELETE', path: string, body?: unknown, headers?: Record<string, string>): Promise<ApiAnswer>;
 };
 
@@ -68,9 +69,10 @@ export async function withApi(t: TestContext, chosen: ApiTestOptions = {}): Prom
     options: { ...defaultApiOptions, noauth: chosen.callers === undefined, ...withNoop, ...chosen.options },
     clock: systemClock,
     log: silentLogger,
+    ...(chosen.healthChecks !== undefined && { healthChecks: chosen.healthChecks }),
   };
   const app = createApi(deps);
-  const worker = chosen.worker === false ? null : await startInstantWorker(db);
+  const worker = chosen.worker === false ? null : await startInstantWorker(db, { hints: false });
   t.after(async () => {
     await worker?.stop();
     await app.close();

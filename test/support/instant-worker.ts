@@ -10,19 +10,16 @@ export type InstantWorker = {
 };
 
 /**
- * Starts it on the hints of the API. A load balancer that the API still holds (its port is being made) is left alone, and
- * so are those of the providers in `silent`.
+ * Starts it; with `hints` it works by itself, else only when told to `drain`. A load balancer that the API still holds (its
+ * port is being made) is left alone, and so are those of the no-op providers.
  */
-export async function startInstantWorker(
-  db: Database,
-  silent: readonly string[] = ['noop_driver', 'noop_driver-alt'],
-): Promise<InstantWorker> {
+export async function startInstantWorker(db: Database, options: { readonly hints: boolean }): Promise<InstantWorker> {
   let running: Promise<void> = Promise.resolve();
   const finish = (id: string): Promise<void> => {
-    running = running.then(() => finishOne(db, id, silent));
+    running = running.then(() => finishOne(db, id));
     return running;
   };
-  const stop = await db.listen('reconcile', (id) => void finish(id));
+  const stop = options.hints ? await db.listen('reconcile', (id) => void finish(id)) : () => Promise.resolve();
   return {
     async drain() {
       const due = await db.read
@@ -41,7 +38,10 @@ export async function startInstantWorker(
   };
 }
 
-async function finishOne(db: Database, id: string, silent: readonly string[]): Promise<void> {
+/** Providers that never report back. */
+const silent: readonly string[] = ['noop_driver', 'noop_driver-alt'];
+
+async function finishOne(db: Database, id: string): Promise<void> {
   await db.tx(async (tx) => {
     const row = await tx.selectFrom('loadbalancer').select(['provisioning_status', 'provider']).where('id', '=', id).executeTakeFirst();
     const work = await tx.selectFrom('reconciliation').selectAll().where('loadbalancer_id', '=', id).executeTakeFirst();

@@ -96,12 +96,12 @@ export async function waitMember(client: ApiClient, pool_id: string, name: strin
 /** The operating statuses of a load balancer, its listeners and pools, in this order. */
 export async function operatingStatuses(client: ApiClient, id: string): Promise<readonly string[]> {
   const { statuses } = await client.call<{ statuses: { loadbalancer: StatusTree } }>('GET', `${base}/loadbalancers/${id}/status`);
-  const { operating_status, listeners, pools = listeners.flatMap((listener) => listener.pools) } = statuses.loadbalancer;
+  const { operating_status, listeners } = statuses.loadbalancer;
+  const pools = listeners.flatMap((listener) => listener.pools);
   return [operating_status, ...listeners.map((each) => each.operating_status), ...pools.map((each) => each.operating_status)];
 }
 
 type StatusTree = {
   readonly operating_status: string;
-  readonly pools?: readonly { readonly operating_status: string }[];
   readonly listeners: readonly { readonly operating_status: string; readonly pools: readonly { readonly operating_status: string }[] }[];
 };

@@ -66,7 +66,7 @@ test('the first free address is found from the cursor on, then from the beginnin
   ] as const;
   assert.equal(sizeOf(ranges), 5n);
   fc.assert(
-    fc.property(fc.uniqueArray(fc.constantFrom(10n, 11n, 12n, 20n, 21n)), fc.bigInt({ min: 0n, max: 30n }), (taken, from) => {
+    fc.property(fc.uniqueArray(fc.constantFrom<bigint[]>(10n, 11n, 12n, 20n, 21n)), fc.bigInt({ min: 0n, max: 30n }), (taken, from) => {
       const found = firstFree(ranges, from, (value) => taken.includes(value));
       const free = [10n, 11n, 12n, 20n, 21n].filter((value) => !taken.includes(value));
       assert.equal(found, free.find((value) => value >= from) ?? free[0] ?? null);

@@ -1,0 +1,91 @@
+/** The amphora agent, put together. */
+import { randomUUID } from 'node:crypto';
+import { mkdir, readFile } from 'node:fs/promises';
+import { writeFileAtomic } from '../lib/atomic-file.ts';
+import { refuse } from './answers.ts';
+import { Generations } from './generations.ts';
+import { HaproxyProcess } from './haproxy-process.ts';
+import { HaproxyService } from './haproxy-service.ts';
+import { Heartbeats } from './heartbeats.ts';
+import { Interfaces } from './interfaces.ts';
+import { Keepalived } from './keepalived.ts';
+import type { Log } from './log.ts';
+import { findVersions } from './machine.ts';
+import type { Places } from './places.ts';
+import { agentRoutes } from './routes.ts';
+import { ApiServer } from './server.ts';
+import { parseSettings } from './settings.ts';
+import { TrafficNamespace } from './traffic.ts';
+
+/** A running agent. */
+export type Agent = { readonly port: number; readonly stop: () => Promise<void> };
+
+/** What the launcher says: where files lie. */
+export type AgentPlaces = Omit<Places, 'base_path' | 'base_cert_dir'>;
+
+/**
+ * Reads the configuration, listens, and begins to send heartbeats. HAProxy and keepalived are the init's: they run before,
+ * and go on after. Throws what reading files, certificates and listening throw.
+ */
+export async function startAgent(from: AgentPlaces, log: Log): Promise<Agent> {
+  const file = `${from.config_dir}/amphora-agent.conf`;
+  let settings = parseSettings(await readFile(file, 'utf8'), file, from);
+  const places: Places = { ...from, base_path: settings.base_path, base_cert_dir: settings.base_cert_dir };
+  await mkdir(places.base_path, { recursive: true });
+  const boot_id = randomUUID();
+  const process_ = new HaproxyProcess(places, log);
+  const haproxy = new HaproxyService(places, process_, log);
+  const interfaces = new Interfaces(places, new TrafficNamespace(places.run_dir), log);
+  const keepalived = new Keepalived(places);
+  const generations = new Generations(`${places.base_path}/generation`);
+  await generations.load();
+  const heartbeats = new Heartbeats(
+    {
+      boot_id,
+      statsSocket: () => haproxy.statsSocket(),
+      isWhole: () => keepalived.isWhole(),
+      countersFile: `${places.base_path}/stats_counters.json`,
+      onLook: () => process_.boundMessages(),
+    },
+    settings,
+    log,
+  );
+  haproxy.beforeReload(() => heartbeats.collect());
+  const reconfigure = async (text: string): Promise<void> => {
+    try {
+      settings = parseSettings(text, file, from);
+    } catch (error) {
+      throw refuse(400, 'Invalid configuration', error instanceof Error ? error.message : undefined, error);
+    }
+    await writeFileAtomic(file, text, { mode: 0o600 });
+    heartbeats.configure(settings);
+    server.configure(settings);
+  };
+  const useCertificate = (pem: string): void => server.useCertificate(pem);
+  const routes = agentRoutes({
+    places,
+    boot_id,
+    haproxy,
+    interfaces,
+    keepalived,
+    generations,
+    reconfigure,
+    useCertificate,
+    settings: () => settings,
+  });
+  const identity = {
+    server_pem: await readFile(settings.agent_server_cert, 'utf8'),
+    client_ca: await readFile(settings.agent_server_ca, 'utf8'),
+  };
+  const server = new ApiServer({ routes, generations, log }, identity, settings);
+  const restored = interfaces.restore();
+  const port = await server.listen(settings.bind_host, settings.bind_port);
+  log('info', 'agent listens', { host: settings.bind_host, port, started_after_ms: Math.round(performance.now()) });
+  void findVersions();
+  const beating = heartbeats.run();
+  const stop = async (): Promise<void> => {
+    heartbeats.stop();
+    await Promise.all([server.close(), restored, beating]);
+  };
+  return { port, stop };
+}

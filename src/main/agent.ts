@@ -1,0 +1,23 @@
+/** The amphora agent as a process: started and kept by `src/agent/init.sh`, shipped as one bundled file. */
+import { startAgent } from '../agent/agent.ts';
+import { log } from '../agent/log.ts';
+
+// A function, because a CommonJS bundle cannot await at its top.
+async function main(): Promise<void> {
+  const { env } = process;
+  const agent = await startAgent(
+    {
+      config_dir: env['OCTAVIA_AMPHORA_DIR'] ?? '/etc/octavia',
+      state_dir: env['OCTAVIA_STATE_DIR'] ?? '/var/lib/octavia',
+      run_dir: env['OCTAVIA_RUN_DIR'] ?? '/run/octavia',
+      traffic_netns: env['OCTAVIA_TRAFFIC_NETNS'] ?? '/run/netns/amphora-haproxy',
+    },
+    log,
+  );
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => void agent.stop().finally(() => process.exit(0)));
+}
+
+main().catch((error: unknown) => {
+  log('error', 'agent cannot start', { error });
+  process.exit(1);
+});

@@ -1,0 +1,336 @@
+/** Real bytes through real amphorae: what a tenant sees of a load balancer from its creation to its deletion. */
+import assert from 'node:assert/strict';
+import { readdirSync, readFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { test, type TestContext } from 'node:test';
+import { run } from '../../src/lib/run.ts';
+import {
+  change,
+  findSubnet,
+  makeLoadBalancer,
+  membersOf,
+  operatingStatuses,
+  removeLoadBalancer,
+  type Resource,
+  showLoadBalancer,
+  type ShownLoadBalancer,
+  type ShownSubnet,
+  waitMember,
+} from '../support/load-balancers.ts';
+import { plugTenantMachine, startMember, type TestMember } from '../support/members.ts';
+import { namespacesUnavailable, tracesOf } from '../support/namespaces.ts';
+import { type ApiClient, type Octavia, signIn, startOctavia, until } from '../support/octavia.ts';
+import { ask, askMany, startTraffic, type Target, tellFailures } from '../support/traffic.ts';
+
+/** What all stories share. */
+type Stage = {
+  readonly octavia: Octavia;
+  readonly state_id: string;
+  readonly client: ApiClient;
+  readonly admin: ApiClient;
+  readonly subnet: ShownSubnet;
+  readonly subnet6: ShownSubnet | undefined;
+  readonly blue: TestMember;
+  readonly green: TestMember;
+};
+
+const monitor = { type: 'HTTP', delay: 1, timeout: 1, max_retries: 1, max_retries_down: 2 };
+
+/** When a dead member must have no traffic any more: delay × max_retries_down + timeout + 1 s. */
+const detection_ms = 1000 * (monitor.delay * monitor.max_retries_down + monitor.timeout + 1);
+
+const asMember = ({ name, address, port }: TestMember) => ({ name, address, protocol_port: port });
+
+/** The body of a load balancer with one listener at port 80 and one pool. */
+const wholeTree = (name: string, vip_subnet_id: string, members: readonly object[], pool: object = {}, protocol = 'HTTP'): object => ({
+  name,
+  vip_subnet_id,
+  listeners: [{ name: `${name}-listener`, protocol, protocol_port: 80, default_pool: { name: `${name}-pool` } }],
+  pools: [{ name: `${name}-pool`, protocol, lb_algorithm: 'ROUND_ROBIN', members, healthmonitor: monitor, ...pool }],
+});
+
+const vipOf = ({ vip_address }: ShownLoadBalancer, protocol: Target['protocol'] = 'http'): Target => ({
+  address: vip_address,
+  port: 80,
+  protocol,
+});
+
+const poolOf = (lb: ShownLoadBalancer): string => lb.pools[0]?.id ?? '';
+
+test('a load balancer on this machine', { skip: namespacesUnavailable() }, async (t) => {
+  const stage = await openStage(t);
+  const stories: Readonly<Record<string, (stage: Stage, t: TestContext) => Promise<void>>> = {
+    'HTTP on IPv4: a member that dies gets no requests within the promised time, and gets them again when it is back': diesAndComesBack,
+    'TCP on IPv6: lines go to both members, and all to the other when one dies': tcpOnIpv6,
+    'weights, administrative state and deletion of a member take effect without losing a request': changesOfMembers,
+    'least connections: a busy member gets no new request': leastConnections,
+    'source IP: one client stays with one member': sourceIp,
+    'what HAProxy refuses goes to ERROR while its siblings go on serving': refused,
+    'statistics count what went through': statistics,
+    'a member in a machine of the tenant gets requests': tenantMachine,
+    'a member address on the management network is never reached': managementIsOutOfReach,
+    'a cascading delete leaves nothing on the machine': leavesNothing,
+  };
+  for (const [name, story] of Object.entries(stories)) await t.test(name, (inner) => story(stage, inner));
+});
+
+async function openStage(t: TestContext): Promise<Stage> {
+  const octavia = await startOctavia(t);
+  const client = await signIn(octavia);
+  const subnet = await findSubnet(client, 'private-subnet');
+  if (!subnet) throw new Error('there is no private-subnet');
+  return {
+    octavia,
+    state_id: readFileSync(join(octavia.state_dir, 'state-id'), 'utf8').trim(),
+    client,
+    admin: await signIn(octavia, 'admin'),
+    subnet,
+    subnet6: await findSubnet(client, 'private-subnet-v6'),
+    blue: await startMember(t, { name: 'blue', address: subnet.gateway_ip }),
+    green: await startMember(t, { name: 'green', address: subnet.gateway_ip }),
+  };
+}
+
+async function diesAndComesBack({ client, subnet, blue, green }: Stage, t: TestContext): Promise<void> {
+  const lb = await makeLoadBalancer(client, wholeTree('death', subnet.id, [asMember(blue), asMember(green)]));
+  const vip = vipOf(lb);
+  await waitMember(client, poolOf(lb), 'blue', 'ONLINE');
+  await waitMember(client, poolOf(lb), 'green', 'ONLINE');
+  assert.deepEqual(Object.fromEntries(await askMany(vip, 20)), { blue: 10, green: 10 });
+
+  const traffic = startTraffic(t, { ...vip, connections: 'fresh' });
+  const died_ms = Date.now();
+  await blue.kill();
+  const took_ms = await waitMember(client, poolOf(lb), 'blue', 'ERROR');
+  await until(() => Date.now() > died_ms + detection_ms + 500, 'the promised time is over');
+  const late = traffic.failures().filter(({ at_ms }) => at_ms > died_ms + detection_ms);
+  assert.equal(late.length, 0, tellFailures(late));
+  t.diagnostic(`${traffic.failures().length} requests failed before; the API showed ERROR after ${Math.round(took_ms)} ms`);
+  // A heartbeat a second carries it to the API.
+  assert.ok(took_ms < detection_ms + 2000, `ERROR after ${took_ms} ms`);
+  assert.deepEqual(await operatingStatuses(client, lb.id), ['DEGRADED', 'ONLINE', 'DEGRADED']);
+
+  await blue.start();
+  await waitMember(client, poolOf(lb), 'blue', 'ONLINE');
+  assert.deepEqual(Object.fromEntries(await askMany(vip, 20)), { blue: 10, green: 10 });
+  await until(async () => (await operatingStatuses(client, lb.id)).every((each) => each === 'ONLINE'), 'all are ONLINE again');
+  await traffic.stop();
+  await removeLoadBalancer(client, lb.id);
+}
+
+async function tcpOnIpv6({ client, subnet6 }: Stage, t: TestContext): Promise<void> {
+  if (!subnet6) return t.skip('the kernel has no IPv6');
+  const options = { address: subnet6.gateway_ip, protocol: 'tcp' } as const;
+  const red = await startMember(t, { ...options, name: 'red' });
+  const gold = await startMember(t, { ...options, name: 'gold' });
+  const pool = { healthmonitor: { ...monitor, type: 'TCP' } };
+  const lb = await makeLoadBalancer(client, wholeTree('six', subnet6.id, [asMember(red), asMember(gold)], pool, 'TCP'));
+  const vip = vipOf(lb, 'tcp');
+  assert.match(lb.vip_address, /:/u);
+  await waitMember(client, poolOf(lb), 'red', 'ONLINE');
+  assert.deepEqual(Object.fromEntries(await askMany(vip, 10)), { red: 5, gold: 5 });
+
+  await red.kill();
+  await waitMember(client, poolOf(lb), 'red', 'ERROR');
+  assert.deepEqual(Object.fromEntries(await askMany(vip, 10)), { gold: 10 });
+  const steady = startTraffic(t, { ...vip, connections: 'persistent' });
+  await red.start();
+  await waitMember(client, poolOf(lb), 'red', 'ONLINE');
+  assert.deepEqual(Object.fromEntries(await askMany(vip, 10)), { red: 5, gold: 5 });
+  await steady.stop();
+  assert.equal(steady.failures().length, 0, tellFailures(steady.failures()));
+  await removeLoadBalancer(client, lb.id);
+}
+
+async function changesOfMembers({ client, subnet, blue, green }: Stage, t: TestContext): Promise<void> {
+  const lb = await makeLoadBalancer(client, { name: 'steps', vip_subnet_id: subnet.id });
+  const make = (path: string, body: object): Promise<Resource> => change(client, lb.id, 'POST', path, body);
+  const listener = await make('/listeners', { listener: { loadbalancer_id: lb.id, protocol: 'HTTP', protocol_port: 80 } });
+  const pool = await make('/pools', { pool: { listener_id: listener.id, protocol: 'HTTP', lb_algorithm: 'ROUND_ROBIN' } });
+  const members = `/pools/${pool.id}/members`;
+  await make(members, { member: asMember(blue) });
+  const second = await make(members, { member: { ...asMember(green), weight: 3 } });
+  const vip = vipOf(lb);
+  await until(async () => (await ask(vip).catch(() => '')) !== '', 'the first byte comes');
+
+  const fresh = startTraffic(t, { ...vip, connections: 'fresh' });
+  const steady = startTraffic(t, { ...vip, connections: 'persistent' });
+  const answers = async (): Promise<object> => Object.fromEntries(await askMany(vip, 16));
+  const set = (fields: object): Promise<unknown> => change(client, lb.id, 'PUT', `${members}/${second.id}`, { member: fields });
+  await until(() => steady.sent() > 4, 'traffic flows');
+  const shares = await askMany(vip, 40);
+  assert.ok((shares.get('green') ?? 0) >= 25 && (shares.get('blue') ?? 0) >= 5, `three to one: ${[...shares].join(' ')}`);
+  await set({ weight: 0 });
+  assert.deepEqual(await answers(), { blue: 16 }, 'weight 0');
+  await set({ weight: 1, admin_state_up: false });
+  assert.deepEqual(await answers(), { blue: 16 }, 'switched off');
+  assert.equal((await membersOf(client, pool.id)).get('green')?.operating_status, 'OFFLINE');
+  await set({ admin_state_up: true });
+  assert.ok('green' in (await answers()), 'switched on');
+  await make('/healthmonitors', { healthmonitor: { ...monitor, pool_id: pool.id } });
+  await waitMember(client, pool.id, 'green', 'ONLINE');
+  assert.ok('green' in (await answers()), 'with a monitor');
+  await change(client, lb.id, 'DELETE', `${members}/${second.id}`);
+  assert.deepEqual(await answers(), { blue: 16 }, 'deleted');
+
+  for (const [kind, traffic] of Object.entries({ fresh, steady })) {
+    await traffic.stop();
+    assert.equal(traffic.failures().length, 0, `${kind}: ${tellFailures(traffic.failures())}`);
+  }
+  await removeLoadBalancer(client, lb.id);
+}
+
+async function leastConnections({ client, subnet, blue, green }: Stage): Promise<void> {
+  const pool = { lb_algorithm: 'LEAST_CONNECTIONS' };
+  const lb = await makeLoadBalancer(client, wholeTree('least', subnet.id, [asMember(blue), asMember(green)], pool));
+  const vip = vipOf(lb);
+  await waitMember(client, poolOf(lb), 'green', 'ONLINE');
+  await waitMember(client, poolOf(lb), 'blue', 'ONLINE');
+  const slow = ask(vip, '/?ms=1500');
+  await new Promise((resolve) => setImmediate(resolve));
+  await until(async () => (await connectionsOf(client, lb.id)) > 0, 'the slow request is under way', 1400).catch(() => undefined);
+  const quick = await askMany(vip, 6);
+  const busy = await slow;
+  assert.deepEqual([...quick.keys()], [busy === 'blue' ? 'green' : 'blue']);
+  await removeLoadBalancer(client, lb.id);
+}
+
+async function sourceIp({ client, subnet, blue, green }: Stage): Promise<void> {
+  const pool = { lb_algorithm: 'SOURCE_IP' };
+  const lb = await makeLoadBalancer(client, wholeTree('source', subnet.id, [asMember(blue), asMember(green)], pool));
+  const vip = vipOf(lb);
+  await waitMember(client, poolOf(lb), 'green', 'ONLINE');
+  const [[chosen, count] = ['', 0], ...others] = await askMany(vip, 20);
+  assert.deepEqual([count, others.length], [20, 0]);
+  const other = chosen === 'blue' ? 'green' : 'blue';
+  const { id = '' } = (await membersOf(client, poolOf(lb))).get(chosen) ?? {};
+  await change(client, lb.id, 'DELETE', `/pools/${poolOf(lb)}/members/${id}`);
+  assert.deepEqual(Object.fromEntries(await askMany(vip, 5)), { [other]: 5 });
+  await removeLoadBalancer(client, lb.id);
+}
+
+async function refused({ client, octavia, subnet, blue, green }: Stage, t: TestContext): Promise<void> {
+  const lb = await makeLoadBalancer(client, wholeTree('refused', subnet.id, [asMember(blue), asMember(green)]));
+  const vip = vipOf(lb);
+  await waitMember(client, poolOf(lb), 'blue', 'ONLINE');
+  const steady = startTraffic(t, { ...vip, connections: 'persistent' });
+  const make = (path: string, body: object): Promise<Resource> => change(client, lb.id, 'POST', path, body);
+  const listener = await make('/listeners', { listener: { loadbalancer_id: lb.id, protocol: 'HTTP', protocol_port: 81 } });
+  const pool = await make('/pools', { pool: { listener_id: listener.id, protocol: 'HTTP', lb_algorithm: 'ROUND_ROBIN' } });
+  await make(`/pools/${pool.id}/members`, { member: asMember(blue) });
+  // A range that runs backwards: the API lets it through, as the reference does, and only HAProxy sees that it is none.
+  const odd = await make('/healthmonitors', { healthmonitor: { ...monitor, expected_codes: '400-200', pool_id: pool.id } });
+  const shown = await client.call<{ healthmonitor: Resource }>('GET', `/v2/lbaas/healthmonitors/${odd.id}`);
+  assert.equal(shown.healthmonitor.provisioning_status, 'ERROR');
+  const statuses = await Promise.all(
+    [`/listeners/${listener.id}`, `/pools/${pool.id}`].map(async (path) => {
+      const answer = await client.call<Record<string, Resource>>('GET', `/v2/lbaas${path}`);
+      return Object.values(answer)[0]?.provisioning_status;
+    }),
+  );
+  assert.deepEqual(statuses, ['ACTIVE', 'ACTIVE']);
+  assert.equal(await ask({ ...vip, port: 81 }), 'blue', 'the sibling without its monitor serves');
+  // Corrected, it is served: what is refused once is not refused for ever.
+  await change(client, lb.id, 'PUT', `/healthmonitors/${odd.id}`, { healthmonitor: { expected_codes: '200-204' } });
+  await waitMember(client, pool.id, 'blue', 'ONLINE');
+  await steady.stop();
+  assert.equal(steady.failures().length, 0, `${tellFailures(steady.failures())}\n${octavia.output().slice(-2000)}`);
+  await removeLoadBalancer(client, lb.id);
+}
+
+async function statistics({ client, subnet, blue, green }: Stage): Promise<void> {
+  const lb = await makeLoadBalancer(client, wholeTree('stats', subnet.id, [asMember(blue), asMember(green)]));
+  await until(async () => (await ask(vipOf(lb)).catch(() => '')) !== '', 'the first byte comes');
+  await askMany(vipOf(lb), 30);
+  type Stats = { total_connections: number; bytes_in: number; bytes_out: number };
+  const stats = await until(async () => {
+    const answer = await client.call<{ stats: Stats }>('GET', `/v2/lbaas/loadbalancers/${lb.id}/stats`);
+    return answer.stats.total_connections >= 30 && answer.stats;
+  }, '30 connections are counted');
+  assert.ok(stats.bytes_in > 30 * 40 && stats.bytes_out > 30 * 60, JSON.stringify(stats));
+  await removeLoadBalancer(client, lb.id);
+}
+
+async function connectionsOf(client: ApiClient, id: string): Promise<number> {
+  const { stats } = await client.call<{ stats: { active_connections: number } }>('GET', `/v2/lbaas/loadbalancers/${id}/stats`);
+  return stats.active_connections;
+}
+
+async function tenantMachine({ client, octavia, state_id, subnet, green }: Stage, t: TestContext): Promise<void> {
+  const body = { port: { network_id: subnet.network_id, fixed_ips: [{ subnet_id: subnet.id }] } };
+  const { port } = await client.call<{ port: { id: string; fixed_ips: { ip_address: string }[] } }>('POST', '/network/v2.0/ports', body);
+  const addresses = [`${port.fixed_ips[0]?.ip_address}/${subnet.cidr.split('/')[1]}`];
+  const machine = await plugTenantMachine(t, { state_id, state_dir: octavia.state_dir, network_id: subnet.network_id, addresses });
+  const far = await startMember(t, { name: 'far', address: machine.addresses[0] ?? '', port: 8080, netns: machine.name });
+  const lb = await makeLoadBalancer(client, wholeTree('machine', subnet.id, [asMember(far), asMember(green)]));
+  await waitMember(client, poolOf(lb), 'far', 'ONLINE');
+  await waitMember(client, poolOf(lb), 'green', 'ONLINE');
+  assert.deepEqual(Object.fromEntries(await askMany(vipOf(lb), 10)), { far: 5, green: 5 });
+  await removeLoadBalancer(client, lb.id);
+  await client.call('DELETE', `/network/v2.0/ports/${port.id}`);
+}
+
+async function managementIsOutOfReach({ client, admin, state_id, subnet, green }: Stage, t: TestContext): Promise<void> {
+  const management = await findSubnet(admin, 'lb-mgmt-subnet');
+  assert.ok(management, 'an administrator sees the management subnet');
+  let arrived = 0;
+  const trap = createServer((socket) => {
+    arrived += 1;
+    socket.destroy();
+  });
+  await new Promise<void>((resolve) => trap.listen(0, management.gateway_ip, resolve));
+  t.after(() => trap.close());
+  const { port } = trap.address() as { port: number };
+  const first = await makeLoadBalancer(client, wholeTree('bait', subnet.id, [asMember(green)]));
+  const { amphorae } = await admin.call<{ amphorae: { lb_network_ip: string; compute_id: string }[] }>(
+    'GET',
+    `/v2.0/octavia/amphorae?loadbalancer_id=${first.id}`,
+  );
+  const hostile = [
+    { name: 'controller', address: management.gateway_ip, protocol_port: port },
+    { name: 'agent', address: amphorae[0]?.lb_network_ip ?? '', protocol_port: 9443 },
+  ];
+  const pool = { healthmonitor: { ...monitor, type: 'TCP' } };
+  const lb = await makeLoadBalancer(client, wholeTree('hostile', subnet.id, hostile, pool, 'TCP'));
+  await waitMember(client, poolOf(lb), 'controller', 'ERROR');
+  await waitMember(client, poolOf(lb), 'agent', 'ERROR');
+  await assert.rejects(ask(vipOf(lb, 'tcp')));
+  // The same connection from where controllers are is answered, so the trap is sound.
+  assert.equal(arrived, 0, 'a connection from the traffic side reached the management network');
+  await assert.rejects(ask({ address: management.gateway_ip, port, protocol: 'tcp' }));
+  assert.equal(arrived, 1);
+  assert.ok((await tracesOf(state_id)).some((line) => line.includes('netns')));
+  await removeLoadBalancer(client, lb.id);
+  await removeLoadBalancer(client, first.id);
+}
+
+async function leavesNothing({ client, admin, octavia, state_id, subnet, blue, green }: Stage): Promise<void> {
+  const { loadbalancers } = await client.call<{ loadbalancers: Resource[] }>('GET', '/v2/lbaas/loadbalancers');
+  await Promise.all(loadbalancers.map(({ id }) => removeLoadBalancer(client, id)));
+  const before = await machineState(octavia, admin, state_id);
+  const lb = await makeLoadBalancer(client, wholeTree('gone', subnet.id, [asMember(blue), asMember(green)]));
+  assert.equal((await showLoadBalancer(client, lb.id)).provisioning_status, 'ACTIVE');
+  assert.notDeepEqual(await machineState(octavia, admin, state_id), before);
+  await removeLoadBalancer(client, lb.id);
+  assert.deepEqual(await machineState(octavia, admin, state_id), before);
+  assert.deepEqual(
+    before.filter((line) => line.startsWith('instance') || line.startsWith('process')),
+    [],
+  );
+}
+
+/** Everything of a state that an amphora could leave behind: traces on the machine, wires at bridges, folders, ports and rows. */
+async function machineState(octavia: Octavia, admin: ApiClient, state_id: string): Promise<readonly string[]> {
+  const wires = await run('ip', ['-n', `oct-${state_id}`, '-o', 'link', 'show']);
+  const instances = readdirSync(join(octavia.state_dir, 'instances'));
+  const { ports } = await admin.call<{ ports: { name: string; device_owner: string }[] }>('GET', '/network/v2.0/ports');
+  const { amphorae } = await admin.call<{ amphorae: { id: string; status: string }[] }>('GET', '/v2.0/octavia/amphorae');
+  return [
+    ...(await tracesOf(state_id)),
+    ...[...wires.matchAll(/^\d+: ([^:@]+)/gmu)].map((match) => `wire ${match[1]}`),
+    ...instances.map((name) => `instance ${name}`),
+    ...ports.map((port) => `port ${port.name} ${port.device_owner}`),
+    ...amphorae.map((amphora) => `amphora ${amphora.id} ${amphora.status}`),
+  ];
+}
