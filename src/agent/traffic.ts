@@ -64,7 +64,7 @@ export class TrafficNamespace {
     if (lines.length > 0) await this.#ask('ip-force', lines.map((line) => `${line}\n`).join(''), true);
   }
 
-  #ask(kind: 'ip' | 'ip-force' | 'nft', input: string, mayFail = false): Promise<string> {
+  #ask(kind: 'ip' | 'ip-force', input: string, mayFail = false): Promise<string> {
     return this.#turns.run(() => this.#exchange(kind, input, mayFail));
   }
 

@@ -1,5 +1,7 @@
 /** Amphorae, for administrators (api-ref "Amphora"). */
 import { condemnAmphora } from '../db/reconciliations.ts';
+import { lockRow } from '../db/rows.ts';
+import { amphoraStatistics, findLiveAmphora } from '../db/statistics.ts';
 import { type Amphora, Fault } from '../model/index.ts';
 import type { Answer, Call } from './call.ts';
 import { changeLoadBalancer, immutable } from './change.ts';
@@ -18,13 +20,8 @@ export const showAmphora = (call: Call): Promise<Answer> => showOne(call, amphor
 
 async function findAmphora(call: Call, action: string): Promise<Amphora> {
   const id = call.params['id'] ?? '';
-  const amphora = await call.deps.db.read
-    .selectFrom('amphora')
-    .selectAll()
-    .where('id', '=', id)
-    .where('status', '!=', 'DELETED')
-    .executeTakeFirst();
   enforce(call.caller, 'amphora', action, null);
+  const amphora = await findLiveAmphora(call.deps.db.read, id);
   if (amphora === undefined) throw notFound('Amphora', id);
   return amphora;
 }
@@ -33,23 +30,7 @@ async function findAmphora(call: Call, action: string): Promise<Amphora> {
 export async function showAmphoraStatistics(call: Call): Promise<Answer> {
   const id = call.params['id'] ?? '';
   enforce(call.caller, 'amphora', 'get_stats', null);
-  const rows = await call.deps.db.read
-    .selectFrom('listener_statistics as s')
-    .innerJoin('amphora as a', 'a.id', 's.amphora_id')
-    .select([
-      's.listener_id',
-      's.bytes_in',
-      's.bytes_out',
-      's.active_connections',
-      's.total_connections',
-      's.request_errors',
-      'a.id',
-      'a.loadbalancer_id',
-    ])
-    .where('a.id', '=', id)
-    .where('a.status', '!=', 'DELETED')
-    .orderBy('s.listener_id')
-    .execute();
+  const rows = await amphoraStatistics(call.deps.db.read, id);
   if (rows.length === 0) throw notFound('Amphora stats for', id);
   return { status: 200, body: { amphora_stats: rows } };
 }
@@ -60,11 +41,8 @@ export async function failoverAmphora(call: Call): Promise<Answer> {
   if (loadbalancer_id === null) throw new Fault(409, `Amphora ${id} does not belong to a load balancer.`);
   const { db } = call.deps;
   await db.tx(async (tx) => {
-    const loadbalancer = await tx
-      .selectFrom('loadbalancer')
-      .select('provisioning_status')
-      .where('id', '=', loadbalancer_id)
-      .executeTakeFirst();
+    // Unlike the failover of a load balancer, this one is refused in ERROR.
+    const loadbalancer = await lockRow(tx, 'loadbalancer', loadbalancer_id);
     if (loadbalancer?.provisioning_status !== 'ACTIVE' || !(await condemnAmphora(tx, id)))
       throw immutable('Load Balancer', loadbalancer_id);
     await db.notify('reconcile', loadbalancer_id, tx);

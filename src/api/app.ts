@@ -2,16 +2,16 @@
 import type { Socket } from 'node:net';
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest, type HTTPMethods } from 'fastify';
 import { newId } from '../lib/ids.ts';
-import { acceptsJson } from './accept.ts';
-import { readJson } from './body.ts';
+import { acceptsJson } from './http/accept.ts';
+import { readJson } from './http/body.ts';
 import type { Answer } from './call.ts';
 import type { ApiDeps } from './deps.ts';
-import { answerOf, type ErrorAnswer, faultBody, refusalAnswer } from './errors.ts';
-import { healthAnswer } from './healthcheck.ts';
-import { checkSender, corsHeaders } from './origin.ts';
-import { parseQuery } from './query.ts';
+import { answerOf, type ErrorAnswer, faultBody, refusalAnswer } from './http/errors.ts';
+import { healthAnswer } from './http/healthcheck.ts';
+import { checkSender, corsHeaders } from './http/origin.ts';
+import { parseQuery } from './http/query.ts';
 import { createRouters, findRoute } from './routes.ts';
-import { versionList } from './versions.ts';
+import { versionList } from './http/versions.ts';
 
 /** Every method that Node's parser lets through and Fastify knows. */
 const METHODS: HTTPMethods[] = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'TRACE'];

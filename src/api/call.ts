@@ -1,7 +1,7 @@
 /** One request on its way through the API, and its answer. */
 import type { Caller } from '../cloud/identity.ts';
 import type { ApiDeps } from './deps.ts';
-import type { QueryArgs } from './query.ts';
+import type { QueryArgs } from './http/query.ts';
 
 /** A request, authenticated. */
 export type Call = {

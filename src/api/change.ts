@@ -63,7 +63,8 @@ export async function changeLoadBalancer<T>(
     const now = timestamp(call.deps.clock);
     const done = await work({ tx, tree, now });
     if (done === null) return null;
-    providerOf(call.deps, loadbalancer.provider).validate(done.tree, done.change);
+    // Nothing may keep a tenant from removing what a newer provider would no longer accept.
+    if (done.change.action !== 'delete') providerOf(call.deps, loadbalancer.provider).validate(done.tree, done.change);
     await markLoadBalancer(tx, loadbalancer_id, done.status ?? 'PENDING_UPDATE', now);
     await bumpGeneration(tx, loadbalancer_id);
     await db.notify('reconcile', loadbalancer_id, tx);

@@ -4,17 +4,17 @@ import { Fault, type HealthMonitor, healthmonitorFields, type Pool } from '../mo
 import { checkMonitor, httpProbeDefaults, isHttpProbe } from '../model/rules/healthmonitor.ts';
 import type { Answer, Call } from './call.ts';
 import { changeLoadBalancer, checkQuota, markPool, partGate, updatedIdentity } from './change.ts';
-import { changedColumns, hasTagTwice, tagsOf } from './fill.ts';
+import { changedColumns, hasTagTwice, tagsOf } from './request/fill.ts';
 import { checkPoolMutable } from './members.ts';
-import { namesIn, newHealthMonitor, noOption } from './new-rows.ts';
+import { namesIn, newHealthMonitor, noOption } from './tree/new-rows.ts';
 import { enforce } from './policy.ts';
 import { findPool, poolIn, withPool } from './pools.ts';
 import { presentStored, updateTags } from './present.ts';
 import { notFound, showMany, showOne } from './read.ts';
-import { readObject } from './request.ts';
+import { readObject } from './request/read-object.ts';
 import { healthmonitors } from './resources.ts';
-import { bodies } from './shapes.ts';
-import type { JsonObject } from './validate.ts';
+import { bodies } from './request/shapes.ts';
+import type { JsonObject } from './request/validate.ts';
 
 /** `GET /healthmonitors` */
 export const listHealthMonitors = (call: Call): Promise<Answer> => showMany(call, healthmonitors);

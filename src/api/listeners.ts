@@ -4,17 +4,17 @@ import { sumStatistics } from '../db/statistics.ts';
 import { Fault, type Listener, listenerFields, type LoadBalancer, type LoadBalancerTree } from '../model/index.ts';
 import { checkListenerFields, checkListenerPlace, refusal } from '../model/rules/listener.ts';
 import type { Answer, Call } from './call.ts';
-import { checkCertificates } from './certificates.ts';
+import { checkCertificates } from './request/certificates.ts';
 import { changeLoadBalancer, checkQuota, partGate, updatedIdentity } from './change.ts';
-import { changedColumns, hasTagTwice, tagsOf } from './fill.ts';
-import { listenerTlsDefaults, namesIn, newListener } from './new-rows.ts';
+import { changedColumns, hasTagTwice, tagsOf } from './request/fill.ts';
+import { listenerTlsDefaults, namesIn, newListener } from './tree/new-rows.ts';
 import { enforce } from './policy.ts';
 import { presentStored, updateTags } from './present.ts';
 import { notFound, showMany, showOne } from './read.ts';
-import { readObject } from './request.ts';
+import { readObject } from './request/read-object.ts';
 import { listeners } from './resources.ts';
-import { bodies } from './shapes.ts';
-import type { JsonObject } from './validate.ts';
+import { bodies } from './request/shapes.ts';
+import type { JsonObject } from './request/validate.ts';
 
 /** `GET /listeners` */
 export const listListeners = (call: Call): Promise<Answer> => showMany(call, listeners);

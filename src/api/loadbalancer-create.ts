@@ -11,19 +11,19 @@ import { Fault, type LoadBalancer, loadbalancerFields, type LoadBalancerTree } f
 import { canonicalAddress } from '../model/rules/addresses.ts';
 import { refusal } from '../model/rules/listener.ts';
 import type { Answer, Call } from './call.ts';
-import { checkCertificates } from './certificates.ts';
+import { checkCertificates } from './request/certificates.ts';
 import { checkQuota, newIdentity, providerOf } from './change.ts';
 import { timestamp } from './deps.ts';
-import { hasTagTwice, newColumns, tagsOf } from './fill.ts';
-import { buildGraph, type Graph } from './graph.ts';
-import { presentGraph } from './graph-answer.ts';
-import { newOrderedId } from './ids.ts';
+import { hasTagTwice, newColumns, tagsOf } from './request/fill.ts';
+import { buildGraph, type Graph } from './tree/graph.ts';
+import { presentGraph } from './tree/graph-answer.ts';
+import { newOrderedId } from './tree/ids.ts';
 import { enforce } from './policy.ts';
-import { readObject } from './request.ts';
+import { readObject } from './request/read-object.ts';
 import { loadbalancers } from './resources.ts';
-import { bodies } from './shapes.ts';
-import type { JsonObject } from './validate.ts';
-import { planVip } from './vip.ts';
+import { bodies } from './request/shapes.ts';
+import type { JsonObject } from './request/validate.ts';
+import { planVip } from './tree/vip.ts';
 
 /** `POST /loadbalancers` */
 export async function createLoadBalancer(call: Call): Promise<Answer> {

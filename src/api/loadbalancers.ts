@@ -7,16 +7,16 @@ import { Fault, type LoadBalancer, loadbalancerFields, type LoadBalancerTree, ty
 import { refusal } from '../model/rules/listener.ts';
 import type { Answer, Call } from './call.ts';
 import { changeLoadBalancer, updatedIdentity, wholeGate } from './change.ts';
-import { changedColumns } from './fill.ts';
+import { changedColumns } from './request/fill.ts';
 import { enforce } from './policy.ts';
 import { presentStored, updateTags } from './present.ts';
-import { isTrue } from './query.ts';
+import { isTrue } from './http/query.ts';
 import { notFound, showMany, showOne } from './read.ts';
-import { readObject } from './request.ts';
+import { readObject } from './request/read-object.ts';
 import { loadbalancers } from './resources.ts';
-import { bodies } from './shapes.ts';
-import { statusTree } from './status-tree.ts';
-import type { JsonObject } from './validate.ts';
+import { bodies } from './request/shapes.ts';
+import { statusTree } from './tree/status-tree.ts';
+import type { JsonObject } from './request/validate.ts';
 
 /** `GET /loadbalancers` */
 export const listLoadBalancers = (call: Call): Promise<Answer> => showMany(call, loadbalancers);

@@ -5,15 +5,15 @@ import { refusal } from '../model/rules/listener.ts';
 import { checkMemberAddress, duplicateMember, memberKey } from '../model/rules/member.ts';
 import type { Answer, Call } from './call.ts';
 import { changeLoadBalancer, checkQuota, markPool, partGate, updatedIdentity, type Workspace } from './change.ts';
-import { newColumns, tagsOf } from './fill.ts';
+import { newColumns, tagsOf } from './request/fill.ts';
 import { checkPoolMutable, checkSriov, checkSubnets } from './members.ts';
-import { newMember } from './new-rows.ts';
+import { newMember } from './tree/new-rows.ts';
 import { enforce } from './policy.ts';
 import { findPool, poolIn, withPool } from './pools.ts';
-import { isTrue } from './query.ts';
-import { readList } from './request.ts';
-import { bodies } from './shapes.ts';
-import type { JsonObject } from './validate.ts';
+import { isTrue } from './http/query.ts';
+import { readList } from './request/read-object.ts';
+import { bodies } from './request/shapes.ts';
+import type { JsonObject } from './request/validate.ts';
 
 /** What a batch comes to. */
 type Batch = {

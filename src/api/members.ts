@@ -1,19 +1,20 @@
 /** Members of a pool, one by one (api-ref "Members"). */
+import { findMemberOf } from '../db/members.ts';
 import { insertRows, insertTags, updateRows } from '../db/rows.ts';
 import { Fault, type Member, memberFields, type Pool, type PoolTree } from '../model/index.ts';
 import { duplicateMember, memberKey } from '../model/rules/member.ts';
 import type { Answer, Call } from './call.ts';
 import { changeLoadBalancer, checkQuota, immutable, markPool, partGate, updatedIdentity } from './change.ts';
-import { changedColumns, hasTagTwice, tagsOf } from './fill.ts';
-import { newMember } from './new-rows.ts';
+import { changedColumns, hasTagTwice, tagsOf } from './request/fill.ts';
+import { newMember } from './tree/new-rows.ts';
 import { enforce } from './policy.ts';
 import { findPool, poolIn, withPool } from './pools.ts';
 import { presentStored, updateTags } from './present.ts';
 import { notFound, showMany, showOne } from './read.ts';
-import { readObject } from './request.ts';
+import { readObject } from './request/read-object.ts';
 import { members } from './resources.ts';
-import { bodies } from './shapes.ts';
-import type { JsonObject } from './validate.ts';
+import { bodies } from './request/shapes.ts';
+import type { JsonObject } from './request/validate.ts';
 
 const poolOf = (call: Call): Promise<Pool> => findPool(call, call.params['pool_id'] ?? '');
 
@@ -94,12 +95,7 @@ const withMember = (pool: PoolTree, member: Member): PoolTree => ({
 async function findMember(call: Call, action: string): Promise<{ readonly pool: Pool; readonly id: string }> {
   const pool = await poolOf(call);
   const id = call.params['id'] ?? '';
-  const found = await call.deps.db.read
-    .selectFrom('member')
-    .select('project_id')
-    .where('id', '=', id)
-    .where('pool_id', '=', pool.id)
-    .executeTakeFirst();
+  const found = await findMemberOf(call.deps.db.read, pool.id, id);
   if (found === undefined) throw notFound('Member', id);
   enforce(call.caller, 'member', action, found.project_id);
   return { pool, id };

@@ -4,17 +4,17 @@ import { Fault, type LoadBalancerTree, type Pool, poolFields, type PoolTree } fr
 import { checkPoolBehind, refusal } from '../model/rules/listener.ts';
 import { checkPersistence, checkPoolTls, type PersistenceRequest } from '../model/rules/pool.ts';
 import type { Answer, Call } from './call.ts';
-import { checkCertificates } from './certificates.ts';
+import { checkCertificates } from './request/certificates.ts';
 import { changeLoadBalancer, checkQuota, markPool, partGate, updatedIdentity } from './change.ts';
-import { changedColumns, hasTagTwice, tagsOf } from './fill.ts';
-import { namesIn, newPool, poolTlsDefaults, wholePersistence } from './new-rows.ts';
+import { changedColumns, hasTagTwice, tagsOf } from './request/fill.ts';
+import { namesIn, newPool, poolTlsDefaults, wholePersistence } from './tree/new-rows.ts';
 import { enforce } from './policy.ts';
 import { presentStored, updateTags } from './present.ts';
 import { notFound, showMany, showOne } from './read.ts';
-import { readObject } from './request.ts';
+import { readObject } from './request/read-object.ts';
 import { pools } from './resources.ts';
-import { bodies } from './shapes.ts';
-import type { JsonObject } from './validate.ts';
+import { bodies } from './request/shapes.ts';
+import type { JsonObject } from './request/validate.ts';
 
 /** `GET /pools` */
 export const listPools = (call: Call): Promise<Answer> => showMany(call, pools);

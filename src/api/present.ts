@@ -4,9 +4,9 @@ import { readMany } from '../db/read-many.ts';
 import { replaceTags } from '../db/rows.ts';
 import type { Call } from './call.ts';
 import type { Reader } from './deps.ts';
-import { tagsOf } from './fill.ts';
+import { tagsOf } from './request/fill.ts';
 import { groupRelated, presenterOf, type Resource, type Row } from './resource.ts';
-import type { JsonObject } from './validate.ts';
+import type { JsonObject } from './request/validate.ts';
 
 /** The body of an answer that shows this row. */
 export async function presentStored(

@@ -1,7 +1,7 @@
 /** Providers and what their flavors and availability zones can say (api-ref "Providers"). */
 import { Fault } from '../model/index.ts';
 import type { Answer, Call } from './call.ts';
-import { readFields } from './list-args.ts';
+import { readFields } from './request/list-args.ts';
 import { enforce } from './policy.ts';
 
 type Described = { readonly name: string; readonly description: string };

@@ -6,11 +6,11 @@ import { Fault, type Fields } from '../model/index.ts';
 import { nullableInteger } from '../model/field.ts';
 import type { Answer, Call } from './call.ts';
 import { enforce } from './policy.ts';
-import { readFields } from './list-args.ts';
+import { readFields } from './request/list-args.ts';
 import { showMany } from './read.ts';
-import { readObject } from './request.ts';
+import { readObject } from './request/read-object.ts';
 import type { Resource, Row } from './resource.ts';
-import { bodies } from './shapes.ts';
+import { bodies } from './request/shapes.ts';
 
 const limit = { schema: nullableInteger(-1) };
 
@@ -66,7 +66,7 @@ export const listQuotas = (call: Call): Promise<Answer> =>
 
 const projectOf = (call: Call): string => {
   const project_id = call.params['id'] ?? '';
-  if (project_id.includes('\u0000') || [...project_id].length > 255) throw new Fault(404, `Project ${project_id.slice(0, 300)} not found.`);
+  if ([...project_id].length > 255) throw new Fault(404, `Project ${project_id.slice(0, 300)} not found.`);
   return project_id;
 };
 
@@ -74,7 +74,7 @@ const projectOf = (call: Call): string => {
 export async function showQuota(call: Call): Promise<Answer> {
   const project_id = call.params['id'] ?? '';
   enforce(call.caller, 'quota', 'get_one', project_id);
-  const stored = project_id.includes('\u0000') ? undefined : await findQuota(call.deps.db.read, project_id);
+  const stored = await findQuota(call.deps.db.read, project_id);
   const { options } = call.deps;
   return { status: 200, body: { quota: present(project_id, withDefaults(stored, options.quotas), readFields(call.query, options)) } };
 }

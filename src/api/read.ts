@@ -4,7 +4,7 @@ import { type ListQuery, listQuery, type SortKey } from '../db/list.ts';
 import { readMany } from '../db/read-many.ts';
 import { Fault } from '../model/index.ts';
 import type { Answer, Call } from './call.ts';
-import { type Filters, readFields, readFilters, readLimit, readSort, readTags } from './list-args.ts';
+import { type Filters, readFields, readFilters, readLimit, readSort, readTags } from './request/list-args.ts';
 import { enforce, projectOfList } from './policy.ts';
 import { groupRelated, presenterOf, type Resource, type Row } from './resource.ts';
 
@@ -22,7 +22,6 @@ export async function showOne(
   const { db, options } = call.deps;
   const ids = idsIn(db.dialect, [id]);
   const query = { ...everything, hideDeleted: resource.hideDeleted, filters: [{ column: 'id', value: id }, ...where] };
-  if (id.includes('\u0000')) throw notFound(resource.title, id);
   const [rows, ...relations] = await readMany(db.read, [listQuery(db.read, resource.table, query), ...resource.relations(db.read, ids)]);
   const row = rows?.[0] as Row | undefined;
   if (row === undefined) throw notFound(resource.title, id);
@@ -89,9 +88,7 @@ async function readMarker(call: Call, resource: Resource, scope: Scope, sort: re
   const marker = call.deps.options.allow_pagination ? call.query.last('marker') : undefined;
   if (marker === undefined || marker === '') return null;
   const query = { ...everything, hideDeleted: resource.hideDeleted, filters: [{ column: scope.idColumn ?? 'id', value: marker }] };
-  const row = marker.includes('\u0000')
-    ? undefined
-    : ((await listQuery(call.deps.db.read, resource.table, query).executeTakeFirst()) as Row | undefined);
+  const row = (await listQuery(call.deps.db.read, resource.table, query).executeTakeFirst()) as Row | undefined;
   if (row === undefined) throw new Fault(400, `Supplied pagination marker '${marker}' is not valid.`);
   // The reference knows this one spelling of true.
   return {
@@ -105,7 +102,7 @@ async function presentRows(call: Call, resource: Resource, scope: Scope, rows: r
   const { show } = scope;
   if (show !== undefined) return rows.map((row) => show(row, only));
   const present = presenterOf(resource);
-  const needsRelated = rows.length > 0 && (only === null || [...only].some((name) => name in resource.shown));
+  const needsRelated = rows.length > 0 && (only === null || [...only].some((name) => Object.hasOwn(resource.shown, name)));
   const { db } = call.deps;
   const ids = idsIn(
     db.dialect,

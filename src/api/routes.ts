@@ -2,7 +2,7 @@
 import { Fault } from '../model/index.ts';
 import * as amphorae from './amphorae.ts';
 import type { Call, Handler } from './call.ts';
-import { refusalAnswer } from './errors.ts';
+import { refusalAnswer } from './http/errors.ts';
 import * as healthmonitors from './healthmonitors.ts';
 import * as listeners from './listeners.ts';
 import { createLoadBalancer } from './loadbalancer-create.ts';
@@ -13,8 +13,8 @@ import * as pools from './pools.ts';
 import { findPool } from './pools.ts';
 import * as providers from './providers.ts';
 import * as quotas from './quotas.ts';
-import { createRouter, type Match, type Route, type Router } from './router.ts';
-import { invalid } from './validate.ts';
+import { createRouter, type Match, type Route, type Router } from './http/router.ts';
+import { invalid } from './request/validate.ts';
 
 /** What the collection and its members allow together: the reference answers a 405 of either with all of it. */
 const ALL = 'DELETE, GET, POST, PUT';
@@ -130,6 +130,7 @@ const providerRoutes: readonly Route[] = [
 const amphoraRoutes: readonly Route[] = [
   { path: '/amphorae', methods: { GET: amphorae.listAmphorae } },
   { path: '/amphorae/:id', methods: { GET: amphorae.showAmphora, DELETE: amphorae.deleteAmphora } },
+  { path: '/amphorae/:id/:field', methods: { GET: amphorae.showAmphora } },
   { path: '/amphorae/:id/stats', methods: { GET: amphorae.showAmphoraStatistics } },
   { path: '/amphorae/:id/failover', methods: { PUT: amphorae.failoverAmphora } },
   { path: '/amphorae/:id/config', methods: { PUT: amphorae.configureAmphora } },
@@ -163,7 +164,8 @@ function decodeSegments(path: string): string[] {
     .replace(/\.json$/u, '')
     .split('/');
   try {
-    return segments.map(decodeURIComponent);
+    // No row holds a NUL, and PostgreSQL refuses to look for one.
+    return segments.map((segment) => decodeURIComponent(segment).replaceAll('\u0000', '\ufffd'));
   } catch (error) {
     throw new Fault(400, 'The path of the URL is not valid percent encoding of UTF-8.', { cause: error });
   }

@@ -1,7 +1,9 @@
 /** How a pass ends in the rows: everything asked for is ACTIVE or gone, one resource is refused, or the whole has failed. */
 import type { Kysely } from 'kysely';
 import type { ResourceType } from '../model/index.ts';
+import { preparedMany } from './read-many.ts';
 import type { Tables } from './tables.ts';
+import { writeMany } from './write-many.ts';
 
 type Tx = Kysely<Tables>;
 
@@ -56,51 +58,56 @@ const amphoraIds = (tx: Tx, loadbalancer_id: string) =>
  */
 export async function markActive(tx: Tx, loadbalancer_id: string, updated_at: string): Promise<void> {
   await dropDeleted(tx, loadbalancer_id);
-  for (const part of parts) {
+  const active = parts.map((part) => {
     const { column, ids } = ofLoadBalancer(tx, part, loadbalancer_id);
-    await tx
+    return tx
       .updateTable(part)
       .set({ provisioning_status: 'ACTIVE', updated_at, fault: null })
       .where(column as 'id', 'in', ids)
       .where('provisioning_status', 'in', ['PENDING_CREATE', 'PENDING_UPDATE', 'ERROR'])
-      .where('refused', '=', false)
-      .execute();
-  }
+      .where('refused', '=', false);
+  });
   const { ids } = ofLoadBalancer(tx, 'healthmonitor', loadbalancer_id);
-  for (const up of [true, false]) {
+  const monitors = [true, false].map((up) => {
     const operating_status = up ? 'ONLINE' : 'OFFLINE';
-    await tx
+    return tx
       .updateTable('healthmonitor')
       .set({ operating_status })
       .where('pool_id', 'in', ids)
       .where('admin_state_up', '=', up)
-      .where('operating_status', '!=', operating_status)
-      .execute();
-  }
-  await tx
+      .where('operating_status', '!=', operating_status);
+  });
+  const whole = tx
     .updateTable('loadbalancer')
     .set({ provisioning_status: 'ACTIVE', updated_at, fault: null })
     .where('id', '=', loadbalancer_id)
-    .where('provisioning_status', 'in', ['PENDING_CREATE', 'PENDING_UPDATE', 'ERROR'])
-    .execute();
+    .where('provisioning_status', 'in', ['PENDING_CREATE', 'PENDING_UPDATE', 'ERROR']);
+  await writeMany(tx, [...active, ...monitors, whole]);
 }
 
-/** Deletes the parts that are PENDING_DELETE, with what hangs on them. */
-async function dropDeleted(tx: Tx, loadbalancer_id: string): Promise<void> {
-  for (const part of parts) {
+/** Parts that are PENDING_DELETE, in the order of `parts`; members and monitors with the pool that they are of. */
+const findDoomed = preparedMany((tx, loadbalancer_id) =>
+  parts.map((part) => {
     const { column, ids } = ofLoadBalancer(tx, part, loadbalancer_id);
-    const doomed = await tx
+    return tx
       .selectFrom(part)
       .select(part === 'healthmonitor' || part === 'member' ? ['id', 'pool_id' as 'id'] : ['id'])
       .where(column as 'id', 'in', ids)
-      .where('provisioning_status', '=', 'PENDING_DELETE')
-      .execute();
+      .where('provisioning_status', '=', 'PENDING_DELETE');
+  }),
+);
+
+/** Deletes the parts that are PENDING_DELETE, with what hangs on them. */
+async function dropDeleted(tx: Tx, loadbalancer_id: string): Promise<void> {
+  const found = (await findDoomed(tx, loadbalancer_id)) as readonly (readonly { readonly id: string; readonly pool_id?: string }[])[];
+  for (const [index, part] of parts.entries()) {
+    const doomed = found[index] ?? [];
     if (doomed.length === 0) continue;
     const gone = doomed.map((row) => row.id);
     if (part === 'healthmonitor')
       await forgetMonitoring(
         tx,
-        (doomed as unknown as { pool_id: string }[]).map((row) => row.pool_id),
+        doomed.map((row) => row.pool_id as string),
       );
     if (part === 'pool') await dropPoolParts(tx, gone);
     if (part === 'listener') await tx.deleteFrom('listener_statistics').where('listener_id', 'in', gone).execute();

@@ -54,7 +54,8 @@ export function preparedMany<const Queries extends readonly Readable<unknown>[]>
   };
 }
 
-const isPostgres = (reader: Kysely<Tables>): boolean => reader.getExecutor().adapter instanceof PostgresAdapter;
+/** Is it PostgreSQL that this asks? */
+export const isPostgres = (reader: Kysely<Tables>): boolean => reader.getExecutor().adapter instanceof PostgresAdapter;
 
 function compile(reader: Kysely<Tables>, queries: readonly Readable<unknown>[]): CompiledQuery {
   if (!isPostgres(reader)) {

@@ -46,3 +46,19 @@ export async function sumStatistics(
     total_connections: Number(row.total_connections),
   };
 }
+
+/** The counters of one amphora that is not deleted, by listener. */
+export const amphoraStatistics = (reader: Kysely<Tables>, amphora_id: string) =>
+  reader
+    .selectFrom('listener_statistics as s')
+    .innerJoin('amphora as a', 'a.id', 's.amphora_id')
+    .select(['s.listener_id', 's.bytes_in', 's.bytes_out', 's.active_connections', 's.total_connections', 's.request_errors'])
+    .select(['a.id', 'a.loadbalancer_id'])
+    .where('a.id', '=', amphora_id)
+    .where('a.status', '!=', 'DELETED')
+    .orderBy('s.listener_id')
+    .execute();
+
+/** An amphora that is not deleted. */
+export const findLiveAmphora = (reader: Kysely<Tables>, id: string): Promise<Tables['amphora'] | undefined> =>
+  reader.selectFrom('amphora').selectAll().where('id', '=', id).where('status', '!=', 'DELETED').executeTakeFirst();

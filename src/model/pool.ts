@@ -1,6 +1,6 @@
 /** The pool: members that share load, and how one is chosen (api-ref "Pools"). */
 import Type from 'typebox';
-import { type Fields, identity, IdRefs, nullableText, NullableUuid, oneOf, type RowOf, Tags, Uuid } from './field.ts';
+import { type Fields, identity, IdRefs, NullableIp, nullableText, NullableUuid, oneOf, type RowOf, Tags, Uuid } from './field.ts';
 import { alpnProtocols, tlsVersions } from './listener.ts';
 
 /** The protocols that a pool speaks to its members. */
@@ -14,7 +14,7 @@ export const SessionPersistence = Type.Object({
   type: oneOf(['SOURCE_IP', 'HTTP_COOKIE', 'APP_COOKIE']),
   cookie_name: Type.Union([Type.String({ maxLength: 255, pattern: String.raw`^[^\s,;\\]+$` }), Type.Null()]),
   persistence_timeout: Type.Union([Type.Integer(), Type.Null()]),
-  persistence_granularity: Type.Union([Type.String(), Type.Null()]),
+  persistence_granularity: NullableIp,
 });
 
 /** The fields of a pool. */

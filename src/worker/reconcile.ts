@@ -42,7 +42,7 @@ export async function reconcile(bench: Bench, lease: Lease, signal: AbortSignal)
   const reconcile_id = bench.newId();
   const log = bench.log.child({ loadbalancer_id: lease.loadbalancer_id, reconcile_id });
   try {
-    return await rounds(bench, lease, signal, reconcile_id);
+    return await rounds({ ...bench, log }, lease, signal, reconcile_id);
   } catch (error) {
     if (error instanceof LeaseLost) return lost(log);
     try {
@@ -62,6 +62,7 @@ const lost = (log: Logger): Ending => {
 };
 
 async function rounds(bench: Bench, lease: Lease, signal: AbortSignal, reconcile_id: string): Promise<Ending> {
+  const { log } = bench;
   for (let round = 0; round < max_rounds; round += 1) {
     const tree = await loadTree(bench.db.read, lease.loadbalancer_id);
     if (tree === null) return forget(bench, lease);
@@ -72,6 +73,7 @@ async function rounds(bench: Bench, lease: Lease, signal: AbortSignal, reconcile
     const observed = await look(bench, lease, provider, tree, signal);
     if (observed === setAside) continue;
     const plan = provider.plan(tree, observed);
+    log.debug({ round, generation: tree.generation, steps: plan.steps.map((step) => step.step), wait: plan.wait?.reason }, 'planned');
     if (plan.steps.length === 0) {
       if (plan.wait) return wait(bench, lease, plan.wait);
       const ending = await finish(bench, lease, tree);

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { test } from 'node:test';
-import type { AuthRequest, ScopeRequest } from '../../src/cloud/local/identity-login.ts';
+import type { AuthRequest, ScopeRequest } from '../../src/cloud/local/identity/login.ts';
 import { createPasswords } from '../../src/cloud/local/identity-passwords.ts';
 import { createLocalIdentity } from '../../src/cloud/local/identity.ts';
 import type { LocalIdentity } from '../../src/cloud/local/identity.ts';

@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import type { TestContext } from 'node:test';
 import { createLocalNetwork } from '../../src/cloud/local/network-service.ts';
 import type { LocalNetworkService } from '../../src/cloud/local/network-service.ts';
-import { createNetwork, createSubnet, deleteNetwork, deleteSubnet, updateSubnet } from '../../src/cloud/local/network-topology.ts';
+import { createNetwork, createSubnet, deleteNetwork, deleteSubnet, updateSubnet } from '../../src/cloud/local/network/topology.ts';
 import { RecordConflict } from '../../src/cloud/local/record-store.ts';
 import type { RecordKind, RecordStore } from '../../src/cloud/local/record-store.ts';
 import type { PortSpec } from '../../src/cloud/network.ts';
@@ -193,6 +193,8 @@ test('ports of a device are found by it, and follow a change of device', async (
   await here.service.updatePort(port.id, { device_id: 'amphora-3' });
   assert.equal((await here.service.listPorts({ device_id: 'amphora-1' })).length, 0);
   assert.equal((await here.service.listPorts({ device_id: 'amphora-3' })).length, 1);
+  await here.service.updatePort(port.id, { device_id: '' });
+  assert.equal((await here.service.listPorts({ device_owner: 'Octavia' })).length, 2);
   await here.service.deletePort(port.id);
   await here.service.deletePort(port.id);
   assert.equal((await here.service.listPorts({ device_id: 'amphora-3' })).length, 0);

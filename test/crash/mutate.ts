@@ -63,8 +63,9 @@ async function runs(copy: string): Promise<boolean> {
 
 function fails(args: readonly string[]): Promise<boolean> {
   return new Promise((resolve) => {
-    const child = spawn(process.execPath, args, { stdio: 'ignore' });
-    const patience = setTimeout(() => child.kill('SIGKILL'), 120_000);
+    // A group of its own: the test runner has children, and a mutant may never end.
+    const child = spawn(process.execPath, args, { stdio: 'ignore', detached: true });
+    const patience = setTimeout(() => process.kill(-(child.pid as number), 'SIGKILL'), 120_000);
     child.on('close', (code) => {
       clearTimeout(patience);
       resolve(code !== 0);

@@ -82,7 +82,9 @@ test('listener, pool, member and health monitor are made, changed and deleted, e
   assert.deepEqual(await touched(), ['PENDING_UPDATE', 'PENDING_UPDATE', 'PENDING_UPDATE']);
   await api.worker?.drain();
   assert.deepEqual(await touched(), ['ACTIVE', 'ACTIVE', 'ACTIVE']);
-  const monitor = await api.act('POST', '/healthmonitors', { healthmonitor: { pool_id: pool, type: 'HTTP', delay: 5, timeout: 3, max_retries: 3 } });
+  const monitor = await api.act('POST', '/healthmonitors', {
+    healthmonitor: { pool_id: pool, type: 'HTTP', delay: 5, timeout: 3, max_retries: 3 },
+  });
   assert.equal(monitor.status, 201);
   assert.deepEqual(
     [monitor.body.healthmonitor.http_method, monitor.body.healthmonitor.url_path, monitor.body.healthmonitor.expected_codes],
@@ -95,13 +97,23 @@ test('listener, pool, member and health monitor are made, changed and deleted, e
   assert.equal(shown.healthmonitor_id, monitor.body.healthmonitor.id);
   assert.equal((await api.call('GET', `/listeners/${listener}`)).body.listener.default_pool_id, pool);
 
-  const update = await api.act('PUT', `/pools/${pool}/members/${member.body.member.id}`, { member: { weight: null, name: 'm', tags: ['t'] } });
+  const update = await api.act('PUT', `/pools/${pool}/members/${member.body.member.id}`, {
+    member: { weight: null, name: 'm', tags: ['t'] },
+  });
   assert.equal(update.status, 200);
   assert.equal(update.body.member.provisioning_status, 'PENDING_UPDATE');
   assert.deepEqual([update.body.member.weight, update.body.member.name, update.body.member.tags], [1, 'm', ['t']]);
-  assert.equal((await api.act('PUT', `/listeners/${listener}`, { listener: { default_pool_id: null } })).body.listener.default_pool_id, null);
+  assert.equal(
+    (await api.act('PUT', `/listeners/${listener}`, { listener: { default_pool_id: null } })).body.listener.default_pool_id,
+    null,
+  );
 
-  for (const path of [`/healthmonitors/${monitor.body.healthmonitor.id}`, `/pools/${pool}/members/${member.body.member.id}`, `/pools/${pool}`, `/listeners/${listener}`]) {
+  for (const path of [
+    `/healthmonitors/${monitor.body.healthmonitor.id}`,
+    `/pools/${pool}/members/${member.body.member.id}`,
+    `/pools/${pool}`,
+    `/listeners/${listener}`,
+  ]) {
     assert.equal((await api.act('DELETE', path)).status, 204, path);
     assert.equal((await api.call('GET', path)).status, 404, path);
   }
@@ -112,7 +124,11 @@ test('listener, pool, member and health monitor are made, changed and deleted, e
 
 test('while a change is under way every other one is a 409 that says so', async (t) => {
   const api = await withApi(t);
-  const lb = await newLoadBalancer(api, { provider: 'noop_driver', listeners: [{ protocol: 'HTTP', protocol_port: 80 }], pools: [{ name: 'p', protocol: 'HTTP', lb_algorithm: 'ROUND_ROBIN' }] });
+  const lb = await newLoadBalancer(api, {
+    provider: 'noop_driver',
+    listeners: [{ protocol: 'HTTP', protocol_port: 80 }],
+    pools: [{ name: 'p', protocol: 'HTTP', lb_algorithm: 'ROUND_ROBIN' }],
+  });
   const shown = (await api.call('GET', `/loadbalancers/${lb}`)).body.loadbalancer;
   assert.equal(shown.provisioning_status, 'PENDING_CREATE');
   const invalidState = `Invalid state PENDING_CREATE of loadbalancer resource ${lb}`;
@@ -126,7 +142,13 @@ test('while a change is under way every other one is a 409 that says so', async 
     ['POST', '/listeners', { listener: { loadbalancer_id: lb, protocol: 'HTTP', protocol_port: 81 } }, 409, immutable],
     ['PUT', `/listeners/${shown.listeners[0].id}`, { listener: { name: 'x' } }, 409, immutable],
     ['PUT', `/pools/${pool}`, { pool: { name: 'x' } }, 409, immutable],
-    ['POST', `/pools/${pool}/members`, { member: { address: '192.0.2.1', protocol_port: 1 } }, 409, `Pool ${pool} is immutable and cannot be updated.`],
+    [
+      'POST',
+      `/pools/${pool}/members`,
+      { member: { address: '192.0.2.1', protocol_port: 1 } },
+      409,
+      `Pool ${pool} is immutable and cannot be updated.`,
+    ],
   ];
   for (const [method, path, body, status, text] of cases) {
     const answer = await api.call(method, path, body);
@@ -143,7 +165,13 @@ test('a whole tree is made in one call and answered in full, in the order of the
       vip_subnet_id: SUBNET,
       listeners: [
         { name: 'one', protocol: 'HTTP', protocol_port: 80, default_pool: { name: 'p' } },
-        { name: 'two', protocol: 'HTTP', protocol_port: 81, tags: ['t'], default_pool: { name: 'q', protocol: 'HTTP', lb_algorithm: 'SOURCE_IP', members: [] } },
+        {
+          name: 'two',
+          protocol: 'HTTP',
+          protocol_port: 81,
+          tags: ['t'],
+          default_pool: { name: 'q', protocol: 'HTTP', lb_algorithm: 'SOURCE_IP', members: [] },
+        },
       ],
       pools: [
         {
@@ -195,9 +223,17 @@ test('a tree that cannot be made leaves nothing behind', async (t) => {
     [{ pools: [{ name: 'p' }] }, 400, /missing required attribute: protocol/u],
     [{ listeners: [{ ...listener, default_pool: { name: 'zz' } }] }, 400, /'zz' is referenced but not defined/u],
     [{ listeners: [listener, listener] }, 409, /already using protocol HTTP and protocol_port 80/u],
-    [{ listeners: [{ ...listener, default_pool: { ...pool, protocol: 'UDP' } }] }, 400, /'UDP' is invalid while the listener protocol is 'HTTP'/u],
+    [
+      { listeners: [{ ...listener, default_pool: { ...pool, protocol: 'UDP' } }] },
+      400,
+      /'UDP' is invalid while the listener protocol is 'HTTP'/u,
+    ],
     [{ pools: [{ ...pool, members: [{ address: 'x', protocol_port: 80 }] }] }, 400, /address. Value: 'x'/u],
-    [{ pools: [{ ...pool, members: [1, 2].map(() => ({ address: '192.0.2.1', protocol_port: 80 })) }] }, 409, /already using ip 192.0.2.1/u],
+    [
+      { pools: [{ ...pool, members: [1, 2].map(() => ({ address: '192.0.2.1', protocol_port: 80 })) }] },
+      409,
+      /already using ip 192.0.2.1/u,
+    ],
     [{ pools: [{ ...pool, x: 1 }] }, 400, /Unknown attribute for argument load_balancer.loadbalancer.pools: x/u],
     [{ tags: ['a', 'a'] }, 409, /Already an entity/u],
   ];
@@ -217,11 +253,9 @@ test('a batch makes, changes and deletes members, or only adds', async (t) => {
   const pool = await newPool(api, lb);
   const batch = (members: readonly unknown[], query = '') => api.act('PUT', `/pools/${pool}/members${query}`, { members });
   const list = async (): Promise<(readonly [string, number, string])[]> =>
-    (await api.call('GET', `/pools/${pool}/members?sort=address`)).body.members.map((each: { address: string; weight: number; name: string }) => [
-      each.address,
-      each.weight,
-      each.name,
-    ]);
+    (await api.call('GET', `/pools/${pool}/members?sort=address`)).body.members.map(
+      (each: { address: string; weight: number; name: string }) => [each.address, each.weight, each.name],
+    );
   const at = (host: number, more: Record<string, unknown> = {}) => ({ address: `192.0.2.${host}`, protocol_port: 80, ...more });
   assert.equal((await batch([at(1, { weight: 7, name: 'one' }), at(2)])).status, 202);
   assert.deepEqual(await list(), [
@@ -238,7 +272,10 @@ test('a batch makes, changes and deletes members, or only adds', async (t) => {
   assert.equal((await batch([at(1), at(1)])).status, 400);
   assert.equal((await batch([at(9), at(9)])).status, 409);
   assert.equal((await batch([{ address: '192.0.2.30' }])).status, 400);
-  assert.equal((await batch(Array.from({ length: 300 }, (_, index) => ({ address: `10.0.${index >> 8}.${index & 255}`, protocol_port: 80 })))).status, 202);
+  assert.equal(
+    (await batch(Array.from({ length: 300 }, (_, index) => ({ address: `10.0.${index >> 8}.${index & 255}`, protocol_port: 80 })))).status,
+    202,
+  );
   assert.equal((await list()).length, 300);
   assert.equal((await batch([])).status, 202);
   assert.deepEqual(await list(), []);
@@ -262,9 +299,26 @@ test('failover asks for every amphora to be replaced', async (t) => {
   await api.db.tx(async (tx) => {
     await tx.updateTable('loadbalancer').set({ provisioning_status: 'ACTIVE' }).execute();
     const amphora = { loadbalancer_id: lb, status: 'ALLOCATED', cert_busy: false, created_at: now, role: 'STANDALONE' } as const;
-    const columns = ['compute_id', 'lb_network_ip', 'vrrp_ip', 'ha_ip', 'vrrp_port_id', 'ha_port_id', 'cert_expiration', 'vrrp_interface', 'cached_zone', 'image_id', 'compute_flavor', 'updated_at', 'cert_serial'];
+    const columns = [
+      'compute_id',
+      'lb_network_ip',
+      'vrrp_ip',
+      'ha_ip',
+      'vrrp_port_id',
+      'ha_port_id',
+      'cert_expiration',
+      'vrrp_interface',
+      'cached_zone',
+      'image_id',
+      'compute_flavor',
+      'updated_at',
+      'cert_serial',
+    ];
     const nulls = Object.fromEntries(columns.map((name) => [name, null]));
-    await tx.insertInto('amphora').values({ id: UNKNOWN, vrrp_id: null, vrrp_priority: null, ...amphora, ...nulls } as never).execute();
+    await tx
+      .insertInto('amphora')
+      .values({ id: UNKNOWN, vrrp_id: null, vrrp_priority: null, ...amphora, ...nulls } as never)
+      .execute();
   });
   assert.equal((await api.call('DELETE', `/v2/octavia/amphorae/${UNKNOWN}`)).status, 409);
   assert.equal((await api.call('PUT', `/loadbalancers/${lb}/failover`)).status, 202);

@@ -97,7 +97,11 @@ test('pages follow each other by their links, forwards and backwards, also over 
     }
     assert.equal(seen.join(' '), all, sort);
     const before = await api.call('GET', (last as string).replace(/^https?:\/\/[^/]+/u, ''));
-    assert.equal(before.body.loadbalancers.map((each: { name: string }) => each.name).join(' '), all.split(' ').slice(2, 4).join(' '), sort);
+    assert.equal(
+      before.body.loadbalancers.map((each: { name: string }) => each.name).join(' '),
+      all.split(' ').slice(2, 4).join(' '),
+      sort,
+    );
   }
 });
 
@@ -107,11 +111,15 @@ test('a limit is a number or infinite, and never more than the configured most',
   for (const limit of ['0', '-1', 'infinite', '99999999999999999999']) assert.equal(await names(`limit=${limit}`), 'aa bb cc dd ee', limit);
   for (const limit of ['', 'x', '1.5']) assert.equal(await names(`limit=${limit}`), '400', limit);
   assert.equal(await names('marker=x'), '400');
-  const page = await call('GET', '/loadbalancers?limit=5&sort=name', undefined, { host: 'example.test:1234', 'x-unused': '1' }).catch((error: unknown) => error);
+  const page = await call('GET', '/loadbalancers?limit=5&sort=name', undefined, { host: 'example.test:1234', 'x-unused': '1' }).catch(
+    (error: unknown) => error,
+  );
   assert.equal((page as { status: number }).status, 403, 'without tokens only loopback names are served');
   const full = await call('GET', '/loadbalancers?limit=5&sort=name', undefined, { host: 'localhost:1234' });
   const { id } = full.body.loadbalancers.at(-1);
-  assert.deepEqual(full.body.loadbalancers_links, [{ rel: 'next', href: `http://localhost:1234/v2/lbaas/loadbalancers?limit=5&sort=name&marker=${id}` }]);
+  assert.deepEqual(full.body.loadbalancers_links, [
+    { rel: 'next', href: `http://localhost:1234/v2/lbaas/loadbalancers?limit=5&sort=name&marker=${id}` },
+  ]);
 });
 
 test('only the fields that are asked for are shown', async (t) => {
@@ -127,7 +135,9 @@ test('parts are listed by what they belong to', async (t) => {
   const api = await withApi(t);
   const made: string[] = [];
   for (const name of ['one', 'two']) {
-    const pools = [{ name, protocol: 'HTTP', lb_algorithm: 'ROUND_ROBIN', healthmonitor: { type: 'TCP', delay: 1, timeout: 1, max_retries: 1 } }];
+    const pools = [
+      { name, protocol: 'HTTP', lb_algorithm: 'ROUND_ROBIN', healthmonitor: { type: 'TCP', delay: 1, timeout: 1, max_retries: 1 } },
+    ];
     const body = { project_id: name, vip_subnet_id: SUBNET, pools, listeners: [{ name, protocol: 'TCP', protocol_port: 80 }] };
     made.push((await api.act('POST', '/loadbalancers', { loadbalancer: body })).body.loadbalancer.id);
   }

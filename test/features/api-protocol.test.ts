@@ -37,7 +37,8 @@ test('every mount, a trailing slash and a .json suffix lead to the same list', a
   const api = await withApi(t);
   for (const path of ['/v2/lbaas/pools', '/v2.0/lbaas/pools', '/v2/pools', '/v2.0/pools', '/v2/lbaas/pools/', '/v2/lbaas/pools.json'])
     assert.deepEqual((await api.call('GET', path)).body, { pools: [], pools_links: [] }, path);
-  for (const path of ['/v2', '/v2/', '/v2.0', '/v2/lbaas', '/v2.0/lbaas/', '/v2/octavia']) assert.equal((await api.call('GET', path)).body, 'v2', path);
+  for (const path of ['/v2', '/v2/', '/v2.0', '/v2/lbaas', '/v2.0/lbaas/', '/v2/octavia'])
+    assert.equal((await api.call('GET', path)).body, 'v2', path);
   assert.deepEqual((await api.call('GET', '/v2/octavia/amphorae')).body, { amphorae: [], amphorae_links: [] });
   for (const path of ['/v2/lbaas/amphorae', '/v2/octavia/pools', '/v2/lbaas/nothing', '/v2/x/y/z', '/v2/octavia/nothing'])
     assert.deepEqual((await api.call('GET', path)).body, { code: 404, title: 'Not Found', description: '' }, path);
@@ -86,7 +87,9 @@ test('without a valid token there is a 401 that says where to get one', async (t
   const refused = await api.call('GET', '/loadbalancers');
   assert.equal(refused.status, 401);
   assert.match(String(refused.headers['www-authenticate']), /^Keystone uri="http:\/\/.*\/identity"$/u);
-  assert.deepEqual(refused.body, { error: { code: 401, title: 'Unauthorized', message: 'The request you have made requires authentication.' } });
+  assert.deepEqual(refused.body, {
+    error: { code: 401, title: 'Unauthorized', message: 'The request you have made requires authentication.' },
+  });
   assert.equal((await api.call('GET', '/loadbalancers', undefined, { 'x-auth-token': 'good' })).status, 200);
 });
 
@@ -106,7 +109,11 @@ test('only JSON is spoken, and only JSON is heard', async (t) => {
   assert.equal((await post('{"loadbalancer":{}}'))[0], 400);
   for (const body of ['null', '[]', '5', '"x"', 'true', '{}', '{"loadbalancer": null}', '{"loadbalancer": []}', '{"loadbalancer": "x"}'])
     assert.equal((await post(body, 'application/json; charset=utf-8'))[0], 400, body);
-  const empty = await api.app.inject({ method: 'DELETE', url: `/v2/lbaas/pools/${UNKNOWN}`, headers: { 'content-type': 'application/json' } });
+  const empty = await api.app.inject({
+    method: 'DELETE',
+    url: `/v2/lbaas/pools/${UNKNOWN}`,
+    headers: { 'content-type': 'application/json' },
+  });
   assert.equal(empty.statusCode, 404);
 });
 

@@ -1,62 +1,20 @@
-/** Real bytes through real amphorae: what a tenant sees of a load balancer from its creation to its deletion. */
+/** Real bytes through real amphorae: what a tenant sees of algorithms, weights and members that die. */
 import assert from 'node:assert/strict';
-import { readdirSync, readFileSync } from 'node:fs';
-import { createServer } from 'node:net';
-import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
-import { run } from '../../src/lib/run.ts';
 import {
   change,
-  findSubnet,
   makeLoadBalancer,
   membersOf,
   operatingStatuses,
   removeLoadBalancer,
   type Resource,
-  showLoadBalancer,
-  type ShownLoadBalancer,
-  type ShownSubnet,
   waitMember,
 } from '../support/load-balancers.ts';
-import { plugTenantMachine, startMember, type TestMember } from '../support/members.ts';
-import { namespacesUnavailable, tracesOf } from '../support/namespaces.ts';
-import { type ApiClient, type Octavia, signIn, startOctavia, until } from '../support/octavia.ts';
-import { ask, askMany, startTraffic, type Target, tellFailures } from '../support/traffic.ts';
-
-/** What all stories share. */
-type Stage = {
-  readonly octavia: Octavia;
-  readonly state_id: string;
-  readonly client: ApiClient;
-  readonly admin: ApiClient;
-  readonly subnet: ShownSubnet;
-  readonly subnet6: ShownSubnet | undefined;
-  readonly blue: TestMember;
-  readonly green: TestMember;
-};
-
-const monitor = { type: 'HTTP', delay: 1, timeout: 1, max_retries: 1, max_retries_down: 2 };
-
-/** When a dead member must have no traffic any more: delay × max_retries_down + timeout + 1 s. */
-const detection_ms = 1000 * (monitor.delay * monitor.max_retries_down + monitor.timeout + 1);
-
-const asMember = ({ name, address, port }: TestMember) => ({ name, address, protocol_port: port });
-
-/** The body of a load balancer with one listener at port 80 and one pool. */
-const wholeTree = (name: string, vip_subnet_id: string, members: readonly object[], pool: object = {}, protocol = 'HTTP'): object => ({
-  name,
-  vip_subnet_id,
-  listeners: [{ name: `${name}-listener`, protocol, protocol_port: 80, default_pool: { name: `${name}-pool` } }],
-  pools: [{ name: `${name}-pool`, protocol, lb_algorithm: 'ROUND_ROBIN', members, healthmonitor: monitor, ...pool }],
-});
-
-const vipOf = ({ vip_address }: ShownLoadBalancer, protocol: Target['protocol'] = 'http'): Target => ({
-  address: vip_address,
-  port: 80,
-  protocol,
-});
-
-const poolOf = (lb: ShownLoadBalancer): string => lb.pools[0]?.id ?? '';
+import { plugTenantMachine, startMember } from '../support/members.ts';
+import { namespacesUnavailable } from '../support/namespaces.ts';
+import { type ApiClient, until } from '../support/octavia.ts';
+import { asMember, detection_ms, monitor, openStage, poolOf, type Stage, vipOf, wholeTree } from '../support/stage.ts';
+import { ask, askMany, startTraffic, tellFailures } from '../support/traffic.ts';
 
 test('a load balancer on this machine', { skip: namespacesUnavailable() }, async (t) => {
   const stage = await openStage(t);
@@ -66,31 +24,11 @@ test('a load balancer on this machine', { skip: namespacesUnavailable() }, async
     'weights, administrative state and deletion of a member take effect without losing a request': changesOfMembers,
     'least connections: a busy member gets no new request': leastConnections,
     'source IP: one client stays with one member': sourceIp,
-    'what HAProxy refuses goes to ERROR while its siblings go on serving': refused,
     'statistics count what went through': statistics,
     'a member in a machine of the tenant gets requests': tenantMachine,
-    'a member address on the management network is never reached': managementIsOutOfReach,
-    'a cascading delete leaves nothing on the machine': leavesNothing,
   };
   for (const [name, story] of Object.entries(stories)) await t.test(name, (inner) => story(stage, inner));
 });
-
-async function openStage(t: TestContext): Promise<Stage> {
-  const octavia = await startOctavia(t);
-  const client = await signIn(octavia);
-  const subnet = await findSubnet(client, 'private-subnet');
-  if (!subnet) throw new Error('there is no private-subnet');
-  return {
-    octavia,
-    state_id: readFileSync(join(octavia.state_dir, 'state-id'), 'utf8').trim(),
-    client,
-    admin: await signIn(octavia, 'admin'),
-    subnet,
-    subnet6: await findSubnet(client, 'private-subnet-v6'),
-    blue: await startMember(t, { name: 'blue', address: subnet.gateway_ip }),
-    green: await startMember(t, { name: 'green', address: subnet.gateway_ip }),
-  };
-}
 
 async function diesAndComesBack({ client, subnet, blue, green }: Stage, t: TestContext): Promise<void> {
   const lb = await makeLoadBalancer(client, wholeTree('death', subnet.id, [asMember(blue), asMember(green)]));
@@ -155,7 +93,7 @@ async function changesOfMembers({ client, subnet, blue, green }: Stage, t: TestC
   await until(async () => (await ask(vip).catch(() => '')) !== '', 'the first byte comes');
 
   const fresh = startTraffic(t, { ...vip, connections: 'fresh' });
-  const steady = startTraffic(t, { ...vip, connections: 'persistent' });
+  const steady = startTraffic(t, { ...vip, connections: 'keep-alive' });
   const answers = async (): Promise<object> => Object.fromEntries(await askMany(vip, 16));
   const set = (fields: object): Promise<unknown> => change(client, lb.id, 'PUT', `${members}/${second.id}`, { member: fields });
   await until(() => steady.sent() > 4, 'traffic flows');
@@ -165,7 +103,7 @@ async function changesOfMembers({ client, subnet, blue, green }: Stage, t: TestC
   assert.deepEqual(await answers(), { blue: 16 }, 'weight 0');
   await set({ weight: 1, admin_state_up: false });
   assert.deepEqual(await answers(), { blue: 16 }, 'switched off');
-  assert.equal((await membersOf(client, pool.id)).get('green')?.operating_status, 'OFFLINE');
+  await waitMember(client, pool.id, 'green', 'OFFLINE');
   await set({ admin_state_up: true });
   assert.ok('green' in (await answers()), 'switched on');
   await make('/healthmonitors', { healthmonitor: { ...monitor, pool_id: pool.id } });
@@ -210,35 +148,6 @@ async function sourceIp({ client, subnet, blue, green }: Stage): Promise<void> {
   await removeLoadBalancer(client, lb.id);
 }
 
-async function refused({ client, octavia, subnet, blue, green }: Stage, t: TestContext): Promise<void> {
-  const lb = await makeLoadBalancer(client, wholeTree('refused', subnet.id, [asMember(blue), asMember(green)]));
-  const vip = vipOf(lb);
-  await waitMember(client, poolOf(lb), 'blue', 'ONLINE');
-  const steady = startTraffic(t, { ...vip, connections: 'persistent' });
-  const make = (path: string, body: object): Promise<Resource> => change(client, lb.id, 'POST', path, body);
-  const listener = await make('/listeners', { listener: { loadbalancer_id: lb.id, protocol: 'HTTP', protocol_port: 81 } });
-  const pool = await make('/pools', { pool: { listener_id: listener.id, protocol: 'HTTP', lb_algorithm: 'ROUND_ROBIN' } });
-  await make(`/pools/${pool.id}/members`, { member: asMember(blue) });
-  // A range that runs backwards: the API lets it through, as the reference does, and only HAProxy sees that it is none.
-  const odd = await make('/healthmonitors', { healthmonitor: { ...monitor, expected_codes: '400-200', pool_id: pool.id } });
-  const shown = await client.call<{ healthmonitor: Resource }>('GET', `/v2/lbaas/healthmonitors/${odd.id}`);
-  assert.equal(shown.healthmonitor.provisioning_status, 'ERROR');
-  const statuses = await Promise.all(
-    [`/listeners/${listener.id}`, `/pools/${pool.id}`].map(async (path) => {
-      const answer = await client.call<Record<string, Resource>>('GET', `/v2/lbaas${path}`);
-      return Object.values(answer)[0]?.provisioning_status;
-    }),
-  );
-  assert.deepEqual(statuses, ['ACTIVE', 'ACTIVE']);
-  assert.equal(await ask({ ...vip, port: 81 }), 'blue', 'the sibling without its monitor serves');
-  // Corrected, it is served: what is refused once is not refused for ever.
-  await change(client, lb.id, 'PUT', `/healthmonitors/${odd.id}`, { healthmonitor: { expected_codes: '200-204' } });
-  await waitMember(client, pool.id, 'blue', 'ONLINE');
-  await steady.stop();
-  assert.equal(steady.failures().length, 0, `${tellFailures(steady.failures())}\n${octavia.output().slice(-2000)}`);
-  await removeLoadBalancer(client, lb.id);
-}
-
 async function statistics({ client, subnet, blue, green }: Stage): Promise<void> {
   const lb = await makeLoadBalancer(client, wholeTree('stats', subnet.id, [asMember(blue), asMember(green)]));
   await until(async () => (await ask(vipOf(lb)).catch(() => '')) !== '', 'the first byte comes');
@@ -269,68 +178,4 @@ async function tenantMachine({ client, octavia, state_id, subnet, green }: Stage
   assert.deepEqual(Object.fromEntries(await askMany(vipOf(lb), 10)), { far: 5, green: 5 });
   await removeLoadBalancer(client, lb.id);
   await client.call('DELETE', `/network/v2.0/ports/${port.id}`);
-}
-
-async function managementIsOutOfReach({ client, admin, state_id, subnet, green }: Stage, t: TestContext): Promise<void> {
-  const management = await findSubnet(admin, 'lb-mgmt-subnet');
-  assert.ok(management, 'an administrator sees the management subnet');
-  let arrived = 0;
-  const trap = createServer((socket) => {
-    arrived += 1;
-    socket.destroy();
-  });
-  await new Promise<void>((resolve) => trap.listen(0, management.gateway_ip, resolve));
-  t.after(() => trap.close());
-  const { port } = trap.address() as { port: number };
-  const first = await makeLoadBalancer(client, wholeTree('bait', subnet.id, [asMember(green)]));
-  const { amphorae } = await admin.call<{ amphorae: { lb_network_ip: string; compute_id: string }[] }>(
-    'GET',
-    `/v2.0/octavia/amphorae?loadbalancer_id=${first.id}`,
-  );
-  const hostile = [
-    { name: 'controller', address: management.gateway_ip, protocol_port: port },
-    { name: 'agent', address: amphorae[0]?.lb_network_ip ?? '', protocol_port: 9443 },
-  ];
-  const pool = { healthmonitor: { ...monitor, type: 'TCP' } };
-  const lb = await makeLoadBalancer(client, wholeTree('hostile', subnet.id, hostile, pool, 'TCP'));
-  await waitMember(client, poolOf(lb), 'controller', 'ERROR');
-  await waitMember(client, poolOf(lb), 'agent', 'ERROR');
-  await assert.rejects(ask(vipOf(lb, 'tcp')));
-  // The same connection from where controllers are is answered, so the trap is sound.
-  assert.equal(arrived, 0, 'a connection from the traffic side reached the management network');
-  await assert.rejects(ask({ address: management.gateway_ip, port, protocol: 'tcp' }));
-  assert.equal(arrived, 1);
-  assert.ok((await tracesOf(state_id)).some((line) => line.includes('netns')));
-  await removeLoadBalancer(client, lb.id);
-  await removeLoadBalancer(client, first.id);
-}
-
-async function leavesNothing({ client, admin, octavia, state_id, subnet, blue, green }: Stage): Promise<void> {
-  const { loadbalancers } = await client.call<{ loadbalancers: Resource[] }>('GET', '/v2/lbaas/loadbalancers');
-  await Promise.all(loadbalancers.map(({ id }) => removeLoadBalancer(client, id)));
-  const before = await machineState(octavia, admin, state_id);
-  const lb = await makeLoadBalancer(client, wholeTree('gone', subnet.id, [asMember(blue), asMember(green)]));
-  assert.equal((await showLoadBalancer(client, lb.id)).provisioning_status, 'ACTIVE');
-  assert.notDeepEqual(await machineState(octavia, admin, state_id), before);
-  await removeLoadBalancer(client, lb.id);
-  assert.deepEqual(await machineState(octavia, admin, state_id), before);
-  assert.deepEqual(
-    before.filter((line) => line.startsWith('instance') || line.startsWith('process')),
-    [],
-  );
-}
-
-/** Everything of a state that an amphora could leave behind: traces on the machine, wires at bridges, folders, ports and rows. */
-async function machineState(octavia: Octavia, admin: ApiClient, state_id: string): Promise<readonly string[]> {
-  const wires = await run('ip', ['-n', `oct-${state_id}`, '-o', 'link', 'show']);
-  const instances = readdirSync(join(octavia.state_dir, 'instances'));
-  const { ports } = await admin.call<{ ports: { name: string; device_owner: string }[] }>('GET', '/network/v2.0/ports');
-  const { amphorae } = await admin.call<{ amphorae: { id: string; status: string }[] }>('GET', '/v2.0/octavia/amphorae');
-  return [
-    ...(await tracesOf(state_id)),
-    ...[...wires.matchAll(/^\d+: ([^:@]+)/gmu)].map((match) => `wire ${match[1]}`),
-    ...instances.map((name) => `instance ${name}`),
-    ...ports.map((port) => `port ${port.name} ${port.device_owner}`),
-    ...amphorae.map((amphora) => `amphora ${amphora.id} ${amphora.status}`),
-  ];
 }

@@ -360,6 +360,7 @@ test('what this machine has none of is an empty list, and quotas are unlimited',
 test('without authentication the resources are at the root, and quotas are left to the load-balancer API', async (t) => {
   const { call, networks } = await withEmbeddedServices(t, { noauth: true });
   assert.equal((await call('GET', '/v2.0/networks')).body.networks.length, 2);
+  assert.equal((await call('GET', '/v2/networks?name=private')).body.networks.length, 1);
   const made = await call('POST', '/v2.0/ports', 'notused', { port: { network_id: networks.tenant.network.id } });
   assert.deepEqual([made.status, made.body.port.project_id], [201, null]);
   assert.equal((await call('GET', '/v2.0/quotas/x')).body.NeutronError, undefined);

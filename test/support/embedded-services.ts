@@ -4,7 +4,8 @@ import type { TestContext } from 'node:test';
 import Fastify from 'fastify';
 import type { FastifyInstance } from 'fastify';
 import { registerIdentity } from '../../src/api/identity/register.ts';
-import { registerNetwork, registerNetworkResources } from '../../src/api/network/register.ts';
+import { registerNetwork } from '../../src/api/network/register.ts';
+import { versionList } from '../../src/api/http/versions.ts';
 import { createPasswords } from '../../src/cloud/local/identity-passwords.ts';
 import { createLocalIdentity } from '../../src/cloud/local/identity.ts';
 import type { LocalIdentity } from '../../src/cloud/local/identity.ts';
@@ -66,7 +67,10 @@ export async function withEmbeddedServices(
   // As the load-balancer API is made.
   const app = Fastify({ exposeHeadRoutes: false, routerOptions: { ignoreTrailingSlash: true, querystringParser: () => ({}) } });
   registerIdentity(app, { identity });
-  if (options.noauth === true) registerNetworkResources(app, { network, identity: createNoAuth() }, '/v2.0');
+  if (options.noauth === true) {
+    app.get('/', (request) => Promise.resolve(versionList(`http://${request.host}`)));
+    registerNetwork(app, { network, identity: createNoAuth(), prefix: '' });
+  }
   registerNetwork(app, { network, identity });
   t.after(() => app.close());
   const call: EmbeddedServices['call'] = async (method, url, token = null, body, headers = {}) => {

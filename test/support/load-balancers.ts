@@ -52,7 +52,8 @@ export async function waitActive(client: ApiClient, id: string, timeout_ms = 30_
 
 /** Makes a load balancer, with all that `body` has in it, and waits until it is ACTIVE; answers the tree of the 201. */
 export async function makeLoadBalancer(client: ApiClient, body: object): Promise<ShownLoadBalancer> {
-  const made = (await client.call<{ loadbalancer: ShownLoadBalancer }>('POST', `${base}/loadbalancers`, { loadbalancer: body })).loadbalancer;
+  const made = (await client.call<{ loadbalancer: ShownLoadBalancer }>('POST', `${base}/loadbalancers`, { loadbalancer: body }))
+    .loadbalancer;
   await waitActive(client, made.id);
   return made;
 }

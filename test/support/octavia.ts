@@ -1,5 +1,6 @@
 /** A whole Octavia of its own for a test: controllers in a process that can be killed, on a state folder that is destroyed at the end. */
 import { type ChildProcess, spawn } from 'node:child_process';
+import { randomInt } from 'node:crypto';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -18,6 +19,8 @@ export type Octavia = {
   readonly state_dir: string;
   /** Process id of the controllers now. */
   pid(): number;
+  /** True while the controllers' process lives. */
+  isRunning(): boolean;
   /** What they have written to the terminal. */
   output(): string;
   /** `kill -9` of the controllers; returns when they are gone. */
@@ -35,7 +38,8 @@ export async function startOctavia(t: Pick<TestContext, 'after'>, options: Octav
   const state_dir = options.state_dir ?? (await mkdtemp(join(tmpdir(), 'oct-')));
   const port = await freePort();
   const base_url = `http://127.0.0.1:${port}`;
-  const env = { ...process.env, OCTAVIA_STATE_DIR: state_dir, OCTAVIA_BIND: `127.0.0.1:${port}`, OCTAVIA_CONFIG: '', ...options.env };
+  const own = { OCTAVIA_STATE_DIR: state_dir, OCTAVIA_BIND: `127.0.0.1:${port}`, OCTAVIA_CONFIG: '' };
+  const env = { ...process.env, ...own, ...ranges(), ...options.env };
   let child: ChildProcess | null = null;
   let output = '';
 
@@ -51,6 +55,7 @@ export async function startOctavia(t: Pick<TestContext, 'after'>, options: Octav
     base_url,
     state_dir,
     pid: () => child?.pid ?? 0,
+    isRunning: () => child !== null && child.exitCode === null && child.signalCode === null,
     output: () => output,
     kill: () => end('SIGKILL'),
     stop: () => end('SIGTERM'),
@@ -74,6 +79,16 @@ export async function startOctavia(t: Pick<TestContext, 'after'>, options: Octav
   });
   await octavia.start();
   return octavia;
+}
+
+/** Ranges drawn at random: two tests that start at the same time would both find the same range to be the first free one. */
+function ranges(): Record<string, string> {
+  const tenant = randomInt(512);
+  const management = randomInt(1024);
+  return {
+    OS_LOCAL__TENANT_CIDR: `198.${18 + (tenant >> 8)}.${tenant & 255}.0/24`,
+    OS_LOCAL__MANAGEMENT_CIDR: `100.${64 + (management >> 4)}.${(management & 15) << 4}.0/20`,
+  };
 }
 
 async function ready(base_url: string, child: ChildProcess, output: () => string): Promise<void> {

@@ -25,8 +25,8 @@ export type Traffic = {
 
 /** How traffic is sent. */
 export type TrafficOptions = Target & {
-  /** `fresh`: a connection for each request. `persistent`: one for all, and losing it is a failure. */
-  readonly connections: 'fresh' | 'persistent';
+  /** `fresh`: a connection for each request. `persistent`: one for all, and losing it is a failure. `keep-alive`: one as long as it lasts. */
+  readonly connections: 'fresh' | 'persistent' | 'keep-alive';
   readonly per_second?: number;
   /** Requests at most; then it ends by itself. */
   readonly limit?: number;
@@ -104,7 +104,7 @@ function openLine(options: Target & Pick<TrafficOptions, 'connections'>, path = 
 
 function openHttp({ address, port, connections }: Target & Pick<TrafficOptions, 'connections'>, path: string): Line {
   const isPersistent = connections === 'persistent';
-  const agent = new Agent({ keepAlive: isPersistent, maxSockets: 1 });
+  const agent = new Agent({ keepAlive: connections !== 'fresh', maxSockets: 1 });
   let opened = 0;
   const askOnce = (): Promise<string> =>
     new Promise((resolve, reject) => {

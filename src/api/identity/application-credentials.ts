@@ -1,7 +1,7 @@
 /** `/v3/users/{user}/application_credentials`. */
 import type { FastifyInstance, FastifyRequest } from 'fastify';
-import type { ApplicationCredential, Role } from '../../cloud/local/identity-records.ts';
-import type { ValidToken } from '../../cloud/local/identity-validity.ts';
+import type { ApplicationCredential, Role } from '../../cloud/local/identity/records.ts';
+import type { ValidToken } from '../../cloud/local/identity/validity.ts';
 import { Fault } from '../../model/faults.ts';
 import { callerOf, collection, linkTo, matching, requireAdmin } from './context.ts';
 import type { IdentityContext } from './context.ts';

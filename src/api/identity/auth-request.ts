@@ -6,7 +6,7 @@ import type {
   DomainReference,
   Reference,
   ScopeRequest,
-} from '../../cloud/local/identity-login.ts';
+} from '../../cloud/local/identity/login.ts';
 import { Fault } from '../../model/faults.ts';
 import { isObject, listAt, objectAt, requiredTextAt } from './fields.ts';
 import type { JsonObject } from './fields.ts';

@@ -1,6 +1,6 @@
 /** `/v3/projects` and `/v3/domains`. */
 import type { FastifyInstance, FastifyRequest } from 'fastify';
-import type { Domain, Project } from '../../cloud/local/identity-records.ts';
+import type { Domain, Project } from '../../cloud/local/identity/records.ts';
 import { Fault } from '../../model/faults.ts';
 import { callerOf, collection, linkTo, matching, requireAdmin } from './context.ts';
 import type { IdentityContext } from './context.ts';

@@ -1,7 +1,7 @@
 /** `/v3/roles`, `/v3/role_assignments` and the grants below projects, domains and the system. */
 import type { FastifyInstance, FastifyRequest } from 'fastify';
-import type { Assignment, Role, Scope } from '../../cloud/local/identity-records.ts';
-import { isSameScope } from '../../cloud/local/identity-roles.ts';
+import type { Assignment, Role, Scope } from '../../cloud/local/identity/records.ts';
+import { isSameScope } from '../../cloud/local/identity/roles.ts';
 import { Fault } from '../../model/faults.ts';
 import { callerOf, collection, linkTo, matching, requireAdmin } from './context.ts';
 import type { IdentityContext } from './context.ts';

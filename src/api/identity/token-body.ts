@@ -1,6 +1,6 @@
 /** A token as `POST` and `GET /v3/auth/tokens` show it. */
-import type { Domain } from '../../cloud/local/identity-records.ts';
-import type { ValidToken } from '../../cloud/local/identity-validity.ts';
+import type { Domain } from '../../cloud/local/identity/records.ts';
+import type { ValidToken } from '../../cloud/local/identity/validity.ts';
 import type { CatalogEntry } from './catalog.ts';
 
 /** The body for a valid token; a token without scope has no catalog, and `catalog` null leaves it out for the others. */

@@ -1,6 +1,6 @@
 /** `/v3/auth/…`: logging in, looking at a token, giving it back, and what it can be used for. */
 import type { FastifyInstance, FastifyRequest } from 'fastify';
-import type { ValidToken } from '../../cloud/local/identity-validity.ts';
+import type { ValidToken } from '../../cloud/local/identity/validity.ts';
 import { Fault } from '../../model/faults.ts';
 import { readAuthRequest } from './auth-request.ts';
 import { callerOf, catalogFor, collection } from './context.ts';

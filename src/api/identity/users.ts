@@ -1,7 +1,7 @@
 /** `/v3/users`. */
 import type { FastifyInstance, FastifyRequest } from 'fastify';
-import type { User } from '../../cloud/local/identity-records.ts';
-import type { UserSpec } from '../../cloud/local/identity-users.ts';
+import type { User } from '../../cloud/local/identity/records.ts';
+import type { UserSpec } from '../../cloud/local/identity/users.ts';
 import { Fault } from '../../model/faults.ts';
 import { callerOf, collection, linkTo, matching, requireAdmin } from './context.ts';
 import type { IdentityContext } from './context.ts';

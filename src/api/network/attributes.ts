@@ -1,7 +1,7 @@
 /** Reading what a client asks of a network resource: a table of attributes each, and Neutron's words for what is wrong. */
 import type { Caller } from '../../cloud/identity.ts';
-import { canonicalAddress, parseCidr } from '../../cloud/local/network-addresses.ts';
-import { invalidInput, NetworkFault } from '../../cloud/local/network-faults.ts';
+import { canonicalAddress, parseCidr } from '../../cloud/local/network/addresses.ts';
+import { invalidInput, NetworkFault } from '../../cloud/local/network/faults.ts';
 import { isUuid } from '../../lib/ids.ts';
 import { isObject } from '../identity/fields.ts';
 import type { JsonObject } from '../identity/fields.ts';

@@ -1,7 +1,7 @@
 /** The routes that every network resource has: list, show, create, update, delete and tags. */
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { Caller } from '../../cloud/identity.ts';
-import type { NetworkFault } from '../../cloud/local/network-faults.ts';
+import type { NetworkFault } from '../../cloud/local/network/faults.ts';
 import { isObject, jsonBody } from '../identity/fields.ts';
 import type { JsonObject } from '../identity/fields.ts';
 import { baseUrl, noContent, queryOf } from '../identity/http.ts';

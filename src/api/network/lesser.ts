@@ -1,7 +1,7 @@
 /** What clients look at besides networks and ports: extensions, quotas, QoS policies, and kinds of resource that this machine has none of. */
 import type { FastifyInstance } from 'fastify';
-import { missing, NetworkFault } from '../../cloud/local/network-faults.ts';
-import type { QosPolicy } from '../../cloud/local/network-records.ts';
+import { missing, NetworkFault } from '../../cloud/local/network/faults.ts';
+import type { QosPolicy } from '../../cloud/local/network/records.ts';
 import { maySee } from '../../cloud/local/network-service.ts';
 import type { Collection } from './collection.ts';
 import { callerOf, requireOwner, scopeOf } from './context.ts';

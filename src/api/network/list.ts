@@ -1,6 +1,6 @@
 /** Lists as Neutron answers them: filters by any attribute, tags, sorting, pages and a choice of fields. Pure. */
-import { NetworkFault } from '../../cloud/local/network-faults.ts';
-import { canonicalAddress } from '../../cloud/local/network-addresses.ts';
+import { NetworkFault } from '../../cloud/local/network/faults.ts';
+import { canonicalAddress } from '../../cloud/local/network/addresses.ts';
 import type { JsonObject } from '../identity/fields.ts';
 import { badRequest } from './attributes.ts';
 

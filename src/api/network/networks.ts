@@ -1,7 +1,7 @@
 /** `/v2.0/networks` and `/v2.0/subnets`. */
 import type { Caller } from '../../cloud/identity.ts';
-import { invalidInput, missing } from '../../cloud/local/network-faults.ts';
-import type { LocalNetwork, LocalSubnet } from '../../cloud/local/network-records.ts';
+import { invalidInput, missing } from '../../cloud/local/network/faults.ts';
+import type { LocalNetwork, LocalSubnet } from '../../cloud/local/network/records.ts';
 import { maySee } from '../../cloud/local/network-service.ts';
 import {
   createNetwork,
@@ -10,7 +10,7 @@ import {
   deleteSubnet,
   updateNetwork,
   updateSubnet,
-} from '../../cloud/local/network-topology.ts';
+} from '../../cloud/local/network/topology.ts';
 import type { Network } from '../../cloud/network.ts';
 import type { JsonObject } from '../identity/fields.ts';
 import {

@@ -1,7 +1,7 @@
 /** `/v2.0/ports`. */
 import type { Caller } from '../../cloud/identity.ts';
-import { invalidInput, missing, NetworkFault } from '../../cloud/local/network-faults.ts';
-import type { LocalPort } from '../../cloud/local/network-records.ts';
+import { invalidInput, missing, NetworkFault } from '../../cloud/local/network/faults.ts';
+import type { LocalPort } from '../../cloud/local/network/records.ts';
 import type { LocalNetworkService } from '../../cloud/local/network-service.ts';
 import type { JsonObject } from '../identity/fields.ts';
 import {

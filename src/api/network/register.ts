@@ -1,6 +1,6 @@
 /** Mounts the embedded network service as a subset of Neutron's Networking API v2.0. */
 import type { FastifyInstance } from 'fastify';
-import { NetworkFault } from '../../cloud/local/network-faults.ts';
+import { NetworkFault } from '../../cloud/local/network/faults.ts';
 import { baseUrl, prepareFacade, titleOf } from '../identity/http.ts';
 import type { Shown } from '../identity/http.ts';
 import { addCollection } from './collection.ts';
@@ -17,7 +17,8 @@ import { rulesOfGroups, securityGroupsOf } from './security-groups.ts';
 export function registerNetwork(app: FastifyInstance, options: NetworkFacadeOptions & { readonly prefix?: string }): void {
   const { prefix = '/network' } = options;
   if (prefix === '') {
-    registerNetworkResources(app, options, '/v2.0');
+    // openstacksdk reads the versions of the load-balancer API there, and follows them to `/v2`.
+    for (const path of ['/v2.0', '/v2']) registerNetworkResources(app, options, path);
     return;
   }
   const context: NetworkContext = { ...options, root: `${prefix}/v2.0` };

@@ -1,6 +1,6 @@
 /** `/v2.0/security-groups` and `/v2.0/security-group-rules`. */
-import { invalidInput, missing } from '../../cloud/local/network-faults.ts';
-import type { SecurityGroup, SecurityGroupRule } from '../../cloud/local/network-records.ts';
+import { invalidInput, missing } from '../../cloud/local/network/faults.ts';
+import type { SecurityGroup, SecurityGroupRule } from '../../cloud/local/network/records.ts';
 import {
   createRule,
   createSecurityGroup,
@@ -8,7 +8,7 @@ import {
   deleteSecurityGroup,
   rulesOf,
   updateSecurityGroup,
-} from '../../cloud/local/network-security-groups.ts';
+} from '../../cloud/local/network/security-groups.ts';
 import type { JsonObject } from '../identity/fields.ts';
 import { isUuid } from '../../lib/ids.ts';
 import { boolean, cidr, integer, projectId, readAttributes, tags, text, uuid, uuidOrNull } from './attributes.ts';

@@ -1,8 +1,8 @@
 /** The networks that the first start makes. */
 import type { Clock } from '../../lib/clock.ts';
-import { guardRecord, insertOf, networkRecord, subnetRecord } from './network-records.ts';
-import type { LocalNetwork, LocalSubnet } from './network-records.ts';
-import { newNetwork, newSubnet } from './network-topology.ts';
+import { guardRecord, insertOf, networkRecord, subnetRecord } from './network/records.ts';
+import type { LocalNetwork, LocalSubnet } from './network/records.ts';
+import { newNetwork, newSubnet } from './network/topology.ts';
 import { RecordConflict } from './record-store.ts';
 import type { RecordStore, StoredRecord } from './record-store.ts';
 

@@ -3,17 +3,17 @@ import { systemClock } from '../../lib/clock.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { isUuid } from '../../lib/ids.ts';
 import type { Network, NetworkCatalog, PortService } from '../network.ts';
-import { parseAddress, contains, sizeOf } from './network-addresses.ts';
-import { createAddressBook, usableRanges } from './network-allocation.ts';
+import { parseAddress, contains, sizeOf } from './network/addresses.ts';
+import { createAddressBook, usableRanges } from './network/allocation.ts';
 import { bootstrapNetworks } from './network-bootstrap.ts';
 import type { BootstrapNetworks, DefaultNetworks } from './network-bootstrap.ts';
-import { invalidInput, missing } from './network-faults.ts';
-import { createPort, deletePort, listManagedPorts, updatePort } from './network-ports.ts';
-import type { LocalPortSpec, PortChange } from './network-ports.ts';
-import type { Allocation, LocalNetwork, LocalPort, LocalSubnet, QosPolicy, SecurityGroup } from './network-records.ts';
-import type { SecurityGroupsContext } from './network-security-groups.ts';
-import type { TopologyContext } from './network-topology.ts';
-import { createTurns } from './network-turns.ts';
+import { invalidInput, missing } from './network/faults.ts';
+import { createPort, deletePort, listManagedPorts, updatePort } from './network/ports.ts';
+import type { LocalPortSpec, PortChange } from './network/ports.ts';
+import type { Allocation, LocalNetwork, LocalPort, LocalSubnet, QosPolicy, SecurityGroup } from './network/records.ts';
+import type { SecurityGroupsContext } from './network/security-groups.ts';
+import type { TopologyContext } from './network/topology.ts';
+import { createTurns } from './network/turns.ts';
 import type { RecordStore } from './record-store.ts';
 
 /** What a port of a tenant may be made of: `createTenantPort` is for the facade, `createPort` for us. */
@@ -33,7 +33,7 @@ export type LocalNetworkService = Omit<NetworkCatalog, 'findNetwork' | 'findSubn
     listNetworks(): Promise<readonly (LocalNetwork & Network)[]>;
     listSubnets(network_id: string): Promise<readonly LocalSubnet[]>;
     bootstrapNetworks(wanted: BootstrapNetworks): Promise<DefaultNetworks>;
-    /** What the facade reads and writes with, over the functions of network-topology and network-security-groups. */
+    /** What the facade reads and writes with, over the functions of network/topology and network/security-groups. */
     readonly topology: TopologyContext & SecurityGroupsContext;
   };
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
+import { assert as forAll, bigInt, property } from 'fast-check';
 import { canonicalAddress, cidrContains, formatAddress, maskCidr, parseAddress } from './addresses.ts';
 import { checkMonitor, refuseUrlPath } from './healthmonitor.ts';
 import { checkCiphers, checkPoolBehind } from './listener.ts';
@@ -18,8 +18,8 @@ test('addresses are read in every spelling and written in one', () => {
 });
 
 test('what is written can be read again', () => {
-  fc.assert(
-    fc.property(fc.bigInt({ min: 0n, max: 2n ** 128n - 1n }), (value) => {
+  forAll(
+    property(bigInt({ min: 0n, max: 2n ** 128n - 1n }), (value) => {
       assert.deepEqual(parseAddress(formatAddress({ version: 6, value })), { version: 6, value });
     }),
     { numRuns: 200 },
@@ -42,7 +42,10 @@ test('a path of a probe is absolute, without host, blanks or quotes', () => {
 
 test('only matching protocols go behind a listener', () => {
   assert.doesNotThrow(() => checkPoolBehind('HTTPS', 'TCP'));
-  assert.throws(() => checkPoolBehind('HTTP', 'TCP'), { status: 400, message: /The pool protocol 'TCP' is invalid while the listener protocol is 'HTTP'/u });
+  assert.throws(() => checkPoolBehind('HTTP', 'TCP'), {
+    status: 400,
+    message: /The pool protocol 'TCP' is invalid while the listener protocol is 'HTTP'/u,
+  });
   assert.throws(() => checkPoolBehind('PROMETHEUS', 'HTTP'), { message: 'Protocol PROMETHEUS listeners cannot have child objects.' });
 });
 
@@ -67,12 +70,22 @@ test('a session persistence fits its pool', () => {
 });
 
 test('a health monitor fits its pool and its own type', () => {
-  const monitor = { type: 'TCP', delay: 5, http_method: null, url_path: null, expected_codes: null, domain_name: null, http_version: null } as unknown as HealthMonitor;
+  const monitor = {
+    type: 'TCP',
+    delay: 5,
+    http_method: null,
+    url_path: null,
+    expected_codes: null,
+    domain_name: null,
+    http_version: null,
+  } as unknown as HealthMonitor;
   const limits = { allow_ping_health_monitors: false, udp_connect_min_interval_health_monitor: 3 };
   const check = (change: Partial<HealthMonitor>, protocol: 'HTTP' | 'UDP', ...names: string[]): void =>
     checkMonitor({ ...monitor, ...change }, new Set(names), protocol, limits);
   assert.doesNotThrow(() => check({}, 'HTTP'));
-  assert.throws(() => check({ url_path: '/' }, 'HTTP', 'url_path'), { message: 'url_path is not a valid option for health monitors of type TCP' });
+  assert.throws(() => check({ url_path: '/' }, 'HTTP', 'url_path'), {
+    message: 'url_path is not a valid option for health monitors of type TCP',
+  });
   assert.throws(() => check({ type: 'SCTP' }, 'HTTP'), { message: /only supported for pools of type UDP\/SCTP/u });
   assert.throws(() => check({ type: 'HTTPS' }, 'UDP'), { message: /only a UDP-CONNECT\/SCTP\/TCP\/HTTP/u });
   assert.throws(() => check({ type: 'UDP-CONNECT', delay: 2 }, 'UDP'), { status: 400 });

@@ -1,0 +1,47 @@
+/** Errors as answers. Two forms, as the API has always had them: faults of a resource, and refusals before one was found. */
+import { Fault, Retry } from '../../model/index.ts';
+import { UniqueViolation } from '../../db/errors.ts';
+
+/** An answer that tells of an error. */
+export type ErrorAnswer = { readonly status: number; readonly body: unknown; readonly headers: Readonly<Record<string, string>> };
+
+/** The body of a fault (api-ref "Faults"). */
+export const faultBody = (status: number, faultstring: string): unknown => ({
+  faultcode: status < 500 ? 'Client' : 'Server',
+  faultstring,
+  debuginfo: null,
+});
+
+/** A refusal by the server itself: no such path, method, type or size. */
+export function refusalAnswer(
+  status: number,
+  title: string,
+  description = '',
+  headers: Readonly<Record<string, string>> = {},
+): ErrorAnswer {
+  return { status, body: { code: status, title, description }, headers };
+}
+
+/** The answer to whatever a handler threw; null: a bug, to be logged and answered with 500. */
+export function answerOf(error: unknown, authenticate_uri: string): ErrorAnswer | null {
+  if (error instanceof Fault) {
+    const headers: Record<string, string> =
+      error.retry_after_seconds === undefined ? {} : { 'retry-after': String(error.retry_after_seconds) };
+    if (error.status !== 401) return { status: error.status, body: faultBody(error.status, error.message), headers };
+    return {
+      status: 401,
+      body: { error: { code: 401, title: 'Unauthorized', message: error.message } },
+      headers: { 'www-authenticate': `Keystone uri="${authenticate_uri}"` },
+    };
+  }
+  if (error instanceof UniqueViolation)
+    return { status: 409, body: faultBody(409, 'Already an entity with that specified id.'), headers: {} };
+  // The database or a cloud does not answer: the only 5xx that a client should try again.
+  if (error instanceof Retry)
+    return {
+      status: 503,
+      body: faultBody(503, `The service is busy or a part of it cannot be reached: ${error.message}`),
+      headers: { 'retry-after': '5' },
+    };
+  return null;
+}

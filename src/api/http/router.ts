@@ -1,0 +1,62 @@
+/**
+ * Which handler answers a path of the load-balancer API. Our own table instead of the framework's, because the answers
+ * to unknown methods (405 with `Allow`), suffixes and trailing slashes are part of the API.
+ */
+import type { Handler } from '../call.ts';
+
+/** The handlers of one path by method. */
+export type Methods = Readonly<Partial<Record<'GET' | 'POST' | 'PUT' | 'DELETE', Handler>>>;
+
+/** A path like `/loadbalancers/:id/status` and what answers it; `allow` is what a 405 names, where it is more than the methods. */
+export type Route = { readonly path: string; readonly methods: Methods; readonly allow?: string };
+
+type Node = { readonly children: Map<string, Node>; parameter: Node | null; route: Route | null; names: readonly string[] };
+
+/** What was found: the handler, or the methods that the path has. */
+export type Match =
+  | { readonly found: 'handler'; readonly handler: Handler; readonly params: Record<string, string> }
+  | { readonly found: 'other methods'; readonly allow: string }
+  | { readonly found: 'nothing' };
+
+/** Finds routes; `segments` are the decoded parts of the path. */
+export type Router = (method: string, segments: readonly string[]) => Match;
+
+/** Builds the router of these routes. */
+export function createRouter(routes: readonly Route[]): Router {
+  const root = newNode();
+  for (const route of routes) {
+    const parts = route.path.split('/').filter((each) => each !== '');
+    let node = root;
+    for (const part of parts) node = step(node, part);
+    node.route = route;
+    node.names = parts.filter((part) => part.startsWith(':')).map((part) => part.slice(1));
+  }
+  return (method, segments) => {
+    const values: string[] = [];
+    let node: Node = root;
+    for (const segment of segments) {
+      const literal = node.children.get(segment);
+      if (literal === undefined) values.push(segment);
+      const next = literal ?? node.parameter;
+      if (next === null) return { found: 'nothing' };
+      node = next;
+    }
+    if (node.route === null) return { found: 'nothing' };
+    const handler = node.route.methods[method as 'GET'];
+    if (handler !== undefined)
+      return { found: 'handler', handler, params: Object.fromEntries(node.names.map((name, at) => [name, values[at] ?? ''])) };
+    return { found: 'other methods', allow: node.route.allow ?? Object.keys(node.route.methods).toSorted().join(', ') };
+  };
+}
+
+const newNode = (): Node => ({ children: new Map(), parameter: null, route: null, names: [] });
+
+function step(node: Node, part: string): Node {
+  if (part.startsWith(':')) {
+    node.parameter ??= newNode();
+    return node.parameter;
+  }
+  const next = node.children.get(part) ?? newNode();
+  node.children.set(part, next);
+  return next;
+}

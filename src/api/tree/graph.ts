@@ -1,0 +1,97 @@
+/** A whole tree in one create request: which rows it comes to, with names resolved and rules checked. */
+import { Fault, type HealthMonitor, type Listener, type LoadBalancer, type Member, type Pool } from '../../model/index.ts';
+import { checkMonitor } from '../../model/rules/healthmonitor.ts';
+import { checkListenerPlace, refusal } from '../../model/rules/listener.ts';
+import { duplicateMember, memberKey } from '../../model/rules/member.ts';
+import { hasTagTwice, tagsOf } from '../request/fill.ts';
+import { type Birth, namesIn, newHealthMonitor, newListener, newMember, newPool } from './new-rows.ts';
+import type { JsonObject } from '../request/validate.ts';
+
+/** The rows of a tree below its load balancer, and their tags. */
+export type Graph = {
+  readonly listeners: Listener[];
+  readonly pools: Pool[];
+  readonly members: Member[];
+  readonly healthmonitors: HealthMonitor[];
+  readonly tags: { readonly id: string; readonly tags: readonly string[] }[];
+};
+
+const list = (value: unknown): readonly JsonObject[] => (value as readonly JsonObject[] | null | undefined) ?? [];
+
+/** Builds the rows below a new load balancer. Throws `Fault` 400, 404 or 409. */
+export function buildGraph(body: JsonObject, loadbalancer: LoadBalancer, birth: Birth): Graph {
+  const graph: Graph = { listeners: [], pools: [], members: [], healthmonitors: [], tags: [] };
+  const listeners = list(body['listeners']);
+  const definitions = collectPools(listeners, list(body['pools']));
+  const byName = new Map<string, Pool>();
+  for (const definition of definitions) {
+    const pool = addPool(graph, definition, loadbalancer.id, birth);
+    if (typeof definition['name'] === 'string') byName.set(definition['name'], pool);
+  }
+  for (const each of listeners) addListener(graph, each, byName, loadbalancer, birth);
+  return graph;
+}
+
+/** A pool of which only the name is given stands for another pool of the request. */
+const isReference = (pool: JsonObject): boolean =>
+  Object.keys(pool).every((name) => name === 'name' || name === 'admin_state_up' || name === 'tls_enabled');
+
+/** Every pool that the request defines, listed or embedded in a listener. */
+function collectPools(listeners: readonly JsonObject[], listed: readonly JsonObject[]): JsonObject[] {
+  const embedded = listeners.flatMap((listener) => {
+    const pool = listener['default_pool'] as JsonObject | null | undefined;
+    if (pool === null || pool === undefined) return [];
+    if (typeof pool['name'] !== 'string') throw refusal('Pools must be named when creating a fully populated loadbalancer.');
+    return isReference(pool) ? [] : [pool];
+  });
+  const all = [...listed, ...embedded];
+  const names = all.map((pool) => pool['name']).filter((name) => typeof name === 'string');
+  if (new Set(names).size < names.length) throw refusal('Pool names must be unique when creating a fully populated loadbalancer.');
+  for (const pool of all) {
+    const missing = ['protocol', 'lb_algorithm'].find((name) => (pool[name] ?? null) === null);
+    if (missing !== undefined) throw refusal(`Pool definition for '${String(pool['name'] ?? '')}' missing required attribute: ${missing}`);
+  }
+  return all;
+}
+
+function addPool(graph: Graph, body: JsonObject, loadbalancer_id: string, birth: Birth): Pool {
+  const pool = newPool(body, loadbalancer_id, birth);
+  remember(graph, pool.id, body);
+  graph.pools.push(pool);
+  const monitor = (body['healthmonitor'] as JsonObject | null | undefined) ?? null;
+  if (monitor !== null) addMonitor(graph, monitor, pool, birth);
+  const keys = new Set<string>();
+  for (const each of list(body['members'])) {
+    const member = newMember(each, { id: pool.id, hasMonitor: monitor !== null }, birth);
+    if (keys.has(memberKey(member))) throw duplicateMember(member);
+    keys.add(memberKey(member));
+    remember(graph, member.id, each);
+    graph.members.push(member);
+  }
+  return pool;
+}
+
+function addMonitor(graph: Graph, body: JsonObject, pool: Pool, birth: Birth): void {
+  const monitor = newHealthMonitor(body, pool.id, birth);
+  checkMonitor(monitor, namesIn(body), pool.protocol, birth.options);
+  remember(graph, monitor.id, body);
+  graph.healthmonitors.push(monitor);
+}
+
+function addListener(graph: Graph, body: JsonObject, pools: ReadonlyMap<string, Pool>, loadbalancer: LoadBalancer, birth: Birth): void {
+  if (list(body['l7policies']).length > 0) throw new Fault(501, 'L7 policies are not supported yet.');
+  const bare = newListener(body, loadbalancer.id, birth);
+  const named = body['default_pool'] as JsonObject | null | undefined;
+  const pool = named === null || named === undefined ? undefined : pools.get(named['name'] as string);
+  if (named !== null && named !== undefined && pool === undefined)
+    throw refusal(`Pool named '${String(named['name'])}' is referenced but not defined in the request.`);
+  const listener = pool === undefined ? bare : { ...bare, default_pool_id: pool.id };
+  checkListenerPlace(listener, loadbalancer, graph.listeners, graph.pools);
+  remember(graph, listener.id, body);
+  graph.listeners.push(listener);
+}
+
+function remember(graph: Graph, id: string, body: JsonObject): void {
+  if (hasTagTwice(body)) throw new Fault(409, 'Already an entity with that specified id.');
+  graph.tags.push({ id, tags: (tagsOf(body) ?? []).toSorted() });
+}

@@ -1,0 +1,83 @@
+/** Roles of the embedded identity, and who has them where. */
+import { notFound } from './faults.ts';
+import { assignmentKey, assignmentRecord, newIdentityId } from './records.ts';
+import type { Assignment, Role, Scope } from './records.ts';
+import { RecordConflict } from '../record-store.ts';
+import type { RecordStore } from '../record-store.ts';
+
+/** Every role there is: Keystone's default ones and those of Octavia's "advanced" policy. */
+export const roleNames: readonly string[] = [
+  'admin',
+  'member',
+  'reader',
+  'service',
+  'load-balancer_observer',
+  'load-balancer_global_observer',
+  'load-balancer_member',
+  'load-balancer_quota_admin',
+  'load-balancer_admin',
+];
+
+/** Who has the role on the left has those on the right too, as Keystone's bootstrap has it. */
+const implied: Readonly<Record<string, readonly string[]>> = { admin: ['member', 'reader'], member: ['reader'] };
+
+/** Reads roles, and reads and writes assignments. */
+export interface Roles {
+  list(): Promise<readonly Role[]>;
+  /** All assignments, or those of a user. */
+  assignments(user_id?: string): Promise<readonly Assignment[]>;
+  /** The roles that a user has on a scope, implied ones too; empty: none. */
+  of(user_id: string, scope: Scope): Promise<readonly Role[]>;
+  /** Gives a role; one that is there already is success. Throws `Fault` 404 when user, role or target does not exist. */
+  grant(user_id: string, role_id: string, scope: Scope): Promise<void>;
+  /** Takes a role away. Throws `Fault` 404 when it was not given. */
+  revoke(user_id: string, role_id: string, scope: Scope): Promise<void>;
+}
+
+/** Roles in a store. */
+export function createRoles(store: RecordStore): Roles {
+  const list = (): Promise<readonly Role[]> => store.list<Role>('identity.role');
+  const assignments = (user_id?: string): Promise<readonly Assignment[]> =>
+    store.list<Assignment>('identity.assignment', user_id === undefined ? {} : { name: user_id });
+  return {
+    list,
+    assignments,
+    async of(user_id, scope) {
+      const held = (await assignments(user_id)).filter((each) => isSameScope(each.scope, scope)).map((each) => each.role_id);
+      return held.length === 0 ? [] : withImplied(held, await list());
+    },
+    async grant(user_id, role_id, scope) {
+      await requireAll(store, user_id, role_id, scope);
+      const record = assignmentRecord({ id: newIdentityId(), user_id, role_id, scope });
+      try {
+        await store.write([{ action: 'insert', record }]);
+      } catch (error) {
+        if (!(error instanceof RecordConflict)) throw error;
+      }
+    },
+    async revoke(user_id, role_id, scope) {
+      const [found] = await store.list<Assignment>('identity.assignment', { unique_key: assignmentKey(user_id, role_id, scope) });
+      if (found === undefined) notFound('role assignment with role', role_id);
+      await store.write([{ action: 'delete', kind: 'identity.assignment', id: found.id }]);
+    },
+  };
+}
+
+/** Roles by their ids, with those that they imply; ids of roles that are gone are left out. */
+export function withImplied(role_ids: readonly string[], all: readonly Role[]): readonly Role[] {
+  const names = all.filter((role) => role_ids.includes(role.id)).flatMap((role) => [role.name, ...(implied[role.name] ?? [])]);
+  return all.filter((role) => names.includes(role.name));
+}
+
+/** Whether two scopes are the same. */
+export function isSameScope(one: Scope, other: Scope): boolean {
+  return one.type === other.type && (one.type === 'system' || one.id === (other as { readonly id: string }).id);
+}
+
+async function requireAll(store: RecordStore, user_id: string, role_id: string, scope: Scope): Promise<void> {
+  if ((await store.get('identity.user', user_id)) === null) notFound('user', user_id);
+  if ((await store.get('identity.role', role_id)) === null) notFound('role', role_id);
+  if (scope.type === 'system') return;
+  const kind = scope.type === 'project' ? 'identity.project' : 'identity.domain';
+  if ((await store.get(kind, scope.id)) === null) notFound(scope.type, scope.id);
+}
