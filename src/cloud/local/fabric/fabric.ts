@@ -218,7 +218,7 @@ export class LocalFabric {
       if (!isAlreadyThere(error)) throw error;
       await ipBatch([`link set ${bridgeSide} master ${bridge} up ${mtu}`], this.#names.fabric);
     }
-    protectLeg(hostSide);
+    setUpLeg(hostSide);
     const gateways = subnets.flatMap((subnet) => gatewayOf(subnet, hasIpv6On(hostSide)));
     const lines = gateways.map(({ address, prefix }) => addressLine(address, prefix, hostSide));
     await ipBatch([...lines, `link set ${hostSide} up ${mtu}`]);
@@ -269,18 +269,24 @@ function splitCidr(cidr: string): { readonly address: string; readonly prefix: n
   return { address, prefix: Number(prefix) };
 }
 
-/** Machines of a tenant must not teach the host routes, nor learn by ARP which addresses it has elsewhere. */
-function protectLeg(link: string): void {
+/**
+ * Machines of a tenant must not teach the host routes, nor learn by ARP which addresses it has elsewhere. An ARP or neighbour
+ * question that came before a new port of the bridge forwards is asked again after 50 ms instead of a second: that second
+ * would be most of the time that a load balancer takes to be made.
+ */
+function setUpLeg(link: string): void {
   const settings = [
-    ['ipv6', 'accept_ra', '0'],
-    ['ipv6', 'accept_redirects', '0'],
-    ['ipv4', 'accept_redirects', '0'],
-    ['ipv4', 'send_redirects', '0'],
-    ['ipv4', 'arp_ignore', '1'],
-  ] as const;
-  for (const [family, name, value] of settings) {
+    `ipv6/conf/${link}/accept_ra=0`,
+    `ipv6/conf/${link}/accept_redirects=0`,
+    `ipv4/conf/${link}/accept_redirects=0`,
+    `ipv4/conf/${link}/send_redirects=0`,
+    `ipv4/conf/${link}/arp_ignore=1`,
+    ...['ipv4', 'ipv6'].flatMap((family) => [`${family}/neigh/${link}/retrans_time_ms=50`, `${family}/neigh/${link}/mcast_solicit=60`]),
+  ];
+  for (const setting of settings) {
+    const [path, value = ''] = setting.split('=');
     try {
-      writeFileSync(`/proc/sys/net/${family}/conf/${link}/${name}`, value);
+      writeFileSync(`/proc/sys/net/${path}`, value);
     } catch {
       // Read-only in some containers: a loss of depth, not of function; the firewall above does not rest on it.
     }
