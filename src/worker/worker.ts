@@ -134,9 +134,11 @@ class Claimer {
     const timer = setTimeout(
       () => {
         this.#timers.delete(timer);
-        this.hint(loadbalancer_id);
+        // A timer may fire a millisecond early: claimed then, the work would not be due and wait for the next poll.
+        if (this.#options.clock.now() < at_ms) this.#later(loadbalancer_id, at_ms);
+        else this.hint(loadbalancer_id);
       },
-      Math.max(0, at_ms - this.#options.clock.now()),
+      Math.max(1, at_ms - this.#options.clock.now()),
     );
     this.#timers.add(timer);
   }

@@ -146,14 +146,22 @@ function planAgent(tree: LoadBalancerTree, view: AmphoraView, agent: ObservedAge
     const addresses = port.fixed_ips.map((ip) => ip.ip_address);
     if (!hasAddresses(agent, port, addresses)) plugs.push({ step: 'plug_network', owner, amphora_id: amphora.id, port_id: port.id });
   }
-  if (plugs.length > 0) return doing(plugs);
-  if (view.wanted !== null && (agent.configuration_md5 !== view.wanted.md5 || !agent.running))
-    return doing([{ step: 'put_configuration', owner, amphora_id: amphora.id }]);
-  if (view.wanted === null && (agent.configuration_md5 !== null || agent.running))
-    return doing([{ step: 'delete_configuration', owner, amphora_id: amphora.id }]);
+  // HAProxy may listen on addresses that are not there yet, so its start need not wait for the interfaces.
+  const steps = [...plugs, ...configurationStep(view, agent)];
+  if (steps.length > 0) return doing(steps);
   if (amphora.cert_busy) return doing([{ step: 'renew_certificate', owner, amphora_id: amphora.id }]);
   if (amphora.status !== 'ALLOCATED') return doing([{ step: 'allocate', owner, amphora_id: amphora.id }]);
   return { steps: [], wait: null, isServing: true };
+}
+
+/** HAProxy runs what it should, or nothing where there is nothing to serve. */
+function configurationStep({ amphora, wanted }: AmphoraView, agent: ObservedAgent): AmphoraStep[] {
+  const owner = { type: 'amphora', id: amphora.id } as const;
+  if (wanted !== null && (agent.configuration_md5 !== wanted.md5 || !agent.running))
+    return [{ step: 'put_configuration', owner, amphora_id: amphora.id }];
+  if (wanted === null && (agent.configuration_md5 !== null || agent.running))
+    return [{ step: 'delete_configuration', owner, amphora_id: amphora.id }];
+  return [];
 }
 
 const hasAddresses = (agent: ObservedAgent, port: Port, addresses: readonly string[]): boolean => {

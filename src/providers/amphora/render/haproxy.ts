@@ -89,7 +89,7 @@ function renderDefaults(settings: RenderSettings): ConfigSection {
   const lines = [
     ...(isLogged ? [line('log', 'global')] : []),
     line('retries', '3'),
-    line('option', 'redispatch'),
+    line('option', 'redispatch', '1'),
     // Splicing saves four fifths of the processor time of large bodies; its pipes are why maxconn_limit counts files twice.
     line('option', 'splice-request'),
     line('option', 'splice-response'),
