@@ -45,7 +45,7 @@ export async function startAgent(from: AgentPlaces, log: Log): Promise<Agent> {
       statsSocket: () => haproxy.statsSocket(),
       isWhole: () => keepalived.isWhole(),
       countersFile: `${places.base_path}/stats_counters.json`,
-      onLook: () => process_.boundMessages(),
+      everyMinute: () => process_.boundMessages(),
     },
     settings,
     log,

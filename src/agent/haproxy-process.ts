@@ -2,7 +2,7 @@
  * HAProxy as a running process: started and kept by the init while `wanted/haproxy` names a configuration, reloaded by its
  * master when the agent says so. Calls must not overlap: back-to-back reloads pile up workers and can lose listening sockets.
  */
-import { readFile, rm, truncate } from 'node:fs/promises';
+import { readFile, rm, stat, truncate } from 'node:fs/promises';
 import { setTimeout as after } from 'node:timers/promises';
 import { CommandError, run } from '../lib/run.ts';
 import { refuse } from './answers.ts';
@@ -112,8 +112,8 @@ export class HaproxyProcess {
 
   /** Keeps HAProxy's messages from filling the memory that the file lies in. */
   async boundMessages(limit_bytes = LOG_LIMIT_BYTES): Promise<void> {
-    const length = (await readIfThere(this.#messages))?.length ?? 0;
-    if (length > limit_bytes) await truncate(this.#messages, 0);
+    const found = await stat(this.#messages).catch(() => undefined);
+    if (found !== undefined && found.size > limit_bytes) await truncate(this.#messages, 0);
   }
 
   /** Which worker answers on a stats socket; undefined when none does. */

@@ -26,6 +26,7 @@ export class HaproxyService {
   readonly #loadedFile: string;
   /** Of the configuration and certificates that passed the last check: they need none again (it takes 40 ms). */
   #checked = '';
+  #statsSocket: Promise<string | undefined> | undefined;
   /** Called before a worker is replaced, for the last counters of the old one. */
   #beforeReload: () => Promise<void> = async () => undefined;
 
@@ -91,6 +92,7 @@ export class HaproxyService {
     const before = wanted === undefined ? undefined : await this.#haproxy.processes();
     const loaded = await this.#loaded();
     if (before?.worker !== undefined && loaded?.pid === before.worker && loaded.fingerprint === fingerprint) return;
+    this.#statsSocket = undefined;
     const complaint = fingerprint === this.#checked ? undefined : await this.#haproxy.complaint(places.config);
     if (complaint !== undefined) throw refuse(400, 'Invalid request', complaint);
     try {
@@ -98,6 +100,7 @@ export class HaproxyService {
       const isRunning = before?.worker !== undefined;
       const pid = isRunning ? await this.#haproxy.reload(places.config, before) : await this.#haproxy.start(places.config);
       await this.#remember({ loadbalancer_id, pid, md5: md5Of(text), fingerprint });
+      this.#statsSocket = undefined;
     } catch (error) {
       if (error instanceof Refusal && before?.worker !== undefined) await this.#takeBack(loadbalancer_id);
       throw error;
@@ -109,6 +112,7 @@ export class HaproxyService {
     if ((await this.config(loadbalancer_id)) === undefined)
       throw refuse(404, 'Load balancer Not Found', `No configuration of ${loadbalancer_id}`);
     await this.#haproxy.stop();
+    this.#statsSocket = undefined;
     await rm(this.#loadedFile, { force: true });
   }
 
@@ -118,6 +122,7 @@ export class HaproxyService {
     const config = await this.config(loadbalancer_id);
     // Another load balancer's HAProxy is not ours to stop.
     if (config !== undefined || (await this.#haproxy.wantedConfig()) === places.config) await this.#haproxy.stop();
+    this.#statsSocket = undefined;
     const socket = config === undefined ? undefined : statsSocketOf(config);
     if (
       socket !== undefined &&
@@ -136,11 +141,14 @@ export class HaproxyService {
     return Object.fromEntries(states);
   }
 
-  /** The stats socket of what runs; undefined when nothing is to run. */
+  /** The stats socket of what runs; undefined when nothing is to run. Asked each second, so it is read from files only after a change. */
   async statsSocket(): Promise<string | undefined> {
-    const config = await this.#haproxy.wantedConfig();
-    const text = config === undefined ? undefined : await readIfThere(config);
-    return text === undefined ? undefined : statsSocketOf(text);
+    this.#statsSocket ??= (async () => {
+      const config = await this.#haproxy.wantedConfig();
+      const text = config === undefined ? undefined : await readIfThere(config);
+      return text === undefined ? undefined : statsSocketOf(text);
+    })();
+    return this.#statsSocket;
   }
 
   async #state(loadbalancer_id: string): Promise<LoadedConfig> {

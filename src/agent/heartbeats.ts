@@ -13,6 +13,7 @@ import { askSocket } from './unix-socket.ts';
 
 /** How often HAProxy is asked; a changed status is told within this time. */
 const LOOK_EVERY_MS = 1000;
+const LOOKS_PER_MINUTE = 60;
 /** HAProxy is away for some 0.1 s when it is started again: that is no news. */
 const AWAY_RETRIES = 4;
 const AWAY_WAIT_MS = 250;
@@ -26,8 +27,8 @@ export type HeartbeatSources = {
   /** `stats_counters.json`. */
   readonly countersFile: string;
   readonly boot_id: string;
-  /** Called at each look; it may fail. */
-  readonly onLook: () => Promise<void>;
+  /** Called once a minute; it may fail. */
+  readonly everyMinute: () => Promise<void>;
 };
 
 /** Sends heartbeats until stopped. */
@@ -40,6 +41,8 @@ export class Heartbeats {
   #ledger: Ledger = {};
   #seq = 0;
   #turn = 0;
+  /** What the file of counters holds: idle amphorae need not write it. */
+  #kept = '';
   #told = '';
   #sent_at = -Infinity;
   #complained = '';
@@ -58,10 +61,10 @@ export class Heartbeats {
   /** Looks and sends until `stop`. */
   async run(): Promise<void> {
     this.#ledger = (await readJsonIfThere<Ledger>(this.#sources.countersFile)) ?? {};
-    while (!this.#stopping.signal.aborted) {
+    for (let looks = 1; !this.#stopping.signal.aborted; looks += 1) {
       try {
         await this.#look();
-        await this.#sources.onLook();
+        if (looks % LOOKS_PER_MINUTE === 0) await this.#sources.everyMinute();
         this.#complained = '';
       } catch (error) {
         this.#complain(error);
@@ -116,7 +119,9 @@ export class Heartbeats {
     const beat = beatOf(sample, this.#ledger);
     // Kept before it is sent: after a crash in between some bytes are missing, never counted twice.
     this.#ledger = settle(this.#ledger);
-    await replaceFile(this.#sources.countersFile, JSON.stringify(this.#ledger));
+    const counters = JSON.stringify(this.#ledger);
+    if (counters !== this.#kept) await replaceFile(this.#sources.countersFile, counters);
+    this.#kept = counters;
     const datagram = this.#encoded({ ...head, ...beat }, key);
     const receiver = controllers[this.#turn % controllers.length];
     this.#turn += 1;

@@ -17,8 +17,9 @@ import { heartbeats } from './health.ts';
 import { describeMachine } from './machine.ts';
 import type { BenchPart, BenchRun, Row } from './part.ts';
 import { start } from './start.ts';
+import { traffic } from './traffic.ts';
 
-const parts: readonly BenchPart[] = [start, create, control, heartbeats];
+const parts: readonly BenchPart[] = [start, create, control, heartbeats, traffic];
 
 const { values } = parseArgs({
   options: {

@@ -1,7 +1,7 @@
 /** From the start of the program until it answers: on a new state folder, and again on the same one. */
 import { p50p99, rounded } from './figures.ts';
-import { whyNoAmphorae } from './create.ts';
 import type { BenchPart, BenchRun, Row } from './part.ts';
+import { whyNoAmphorae } from './place.ts';
 import { noopDrivers, scoped, startIn } from './scope.ts';
 
 const starts = 5;

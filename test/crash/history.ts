@@ -250,7 +250,9 @@ function judgeKept(world: World, tree: LoadBalancerTree): string[] {
   for (const pool of tree.pools) {
     const parts = [pool, ...pool.members, ...(pool.healthmonitor ? [pool.healthmonitor] : [])];
     for (const part of parts) {
-      const due = 'address' in part && part.address === poison ? 'ERROR' : 'ACTIVE';
+      // Without a listener nothing is rendered, so nobody has seen the poison.
+      const isSeen = 'address' in part && part.address === poison && (wanted !== null || part.refused);
+      const due = isSeen ? 'ERROR' : 'ACTIVE';
       if (part.provisioning_status !== due) problems.push(`a part is ${part.provisioning_status} instead of ${due}`);
     }
     if (!pool.healthmonitor && pool.members.some((member) => member.operating_status === 'OFFLINE'))

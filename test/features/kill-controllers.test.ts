@@ -33,6 +33,8 @@ test('controllers that are killed lose nothing, and nobody notices', { skip: nam
     env: {
       NODE_OPTIONS: `--disable-warning=ExperimentalWarning --import=${hook}`,
       OCTAVIA_TEST_KILL_ORDER: orderFile,
+      // Work of a dead controller is taken up when its lease is over.
+      OS_CONTROLLER_WORKER__LEASE_SECONDS: '2',
       OS_HOUSE_KEEPING__CLEANUP_INTERVAL: '2',
     },
   });

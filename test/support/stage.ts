@@ -72,17 +72,37 @@ export const vipOf = ({ vip_address }: ShownLoadBalancer, protocol: Target['prot
 /** The first pool of the 201. */
 export const poolOf = (lb: ShownLoadBalancer): string => lb.pools[0]?.id ?? '';
 
-/** All that an amphora could leave behind, as sorted lines: traces on the machine, wires at bridges, folders, ports and rows. */
+/**
+ * All that an amphora could leave behind, as sorted lines: traces on the machine, wires at bridges, folders, ports and rows.
+ * Processes are told by their programs, because some of an amphora's come and go.
+ */
 export async function machineState({ octavia, admin, state_id }: Stage): Promise<readonly string[]> {
   const wires = await run('ip', ['-n', `oct-${state_id}`, '-o', 'link', 'show']);
   const instances = readdirSync(join(octavia.state_dir, 'instances'));
   const { ports } = await admin.call<{ ports: { name: string; device_owner: string }[] }>('GET', '/network/v2.0/ports');
   const { amphorae } = await admin.call<{ amphorae: { id: string; status: string }[] }>('GET', '/v2.0/octavia/amphorae');
   return [
-    ...(await tracesOf(state_id)),
+    ...(await tracesOf(state_id)).map(named).filter((line) => line !== null),
     ...[...wires.matchAll(/^\d+: ([^:@]+)/gmu)].map((match) => `wire ${match[1]}`),
     ...instances.map((name) => `instance ${name}`),
     ...ports.map((port) => `port ${port.name} ${port.device_owner}`),
     ...amphorae.map((amphora) => `amphora ${amphora.id} ${amphora.status}`),
   ].toSorted();
+}
+
+/** A process by its program instead of its number; null for one that ended meanwhile, and for the clock of an init. */
+function named(trace: string): string | null {
+  const pid = /^process (\d+)$/u.exec(trace)?.[1];
+  if (pid === undefined) return trace;
+  const words = commandOf(Number(pid));
+  return words.length === 0 || words[0] === 'sleep' ? null : `process ${words.slice(0, 2).join(' ')}`;
+}
+
+/** The command line of a process; empty when it is gone. */
+export function commandOf(pid: number): readonly string[] {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0').filter(Boolean);
+  } catch {
+    return [];
+  }
 }
