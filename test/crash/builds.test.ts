@@ -23,7 +23,7 @@ function calmWorld(db: Database, weather: Partial<Weather>, limit = -1): { world
 /** Works on all that is due while `seconds` pass; `look` runs after each second. */
 async function pass(world: World, controller: Controller, seconds: number, look?: () => Promise<void> | void): Promise<void> {
   for (let second = 0; second < seconds; second += 1) {
-    while (await work(world, controller));
+    for (let turn = 0; await work(world, controller); turn += 1) if (turn > 500) throw new Error('the same work is due again and again');
     await look?.();
     world.clock.ms += 1000;
   }

@@ -65,7 +65,7 @@ function fails(args: readonly string[]): Promise<boolean> {
   return new Promise((resolve) => {
     // A group of its own: the test runner has children, and a mutant may never end.
     const child = spawn(process.execPath, args, { stdio: 'ignore', detached: true });
-    const patience = setTimeout(() => process.kill(-(child.pid as number), 'SIGKILL'), 120_000);
+    const patience = setTimeout(() => process.kill(-(child.pid as number), 'SIGKILL'), 60_000);
     child.on('close', (code) => {
       clearTimeout(patience);
       resolve(code !== 0);

@@ -41,22 +41,27 @@ test('controllers that are killed lose nothing, and nobody notices', { skip: nam
   const untouched = await untouchedTraffic(stage, t);
   const before = await machineState(stage);
   const keeper = keepAlive(stage.octavia);
-  t.after(keeper.stop);
   const slots: Slot[] = ['story-0', 'story-1', 'story-2'].map((name) => ({ name, id: null, wanted: {} }));
 
-  await runStory(stage, slots, orderFile, keeper.deaths);
-  // What is left of the story is deleted, with living controllers.
-  rmSync(orderFile, { force: true });
-  for (const slot of slots) if (slot.id !== null) await deeds.at(-1)?.run(stage, slot);
-  for (const slot of slots) await settle(stage, slot);
-  await untouched.check();
-  await keeper.stop();
-  await until(
-    async () => JSON.stringify(await machineState(stage)) === JSON.stringify(before),
-    'nothing is left of the story',
-    20_000,
-  ).catch(async () => assert.deepEqual(await machineState(stage), before));
+  try {
+    await runStory(stage, slots, orderFile, keeper.deaths);
+    // What is left of the story is deleted, with living controllers.
+    rmSync(orderFile, { force: true });
+    for (const slot of slots) if (slot.id !== null) await deeds.at(-1)?.run(stage, slot);
+    for (const slot of slots) await settle(stage, slot);
+    await untouched.check();
+  } catch (error) {
+    console.log(`${tellStory(slots)}\nThe controllers said:\n${stage.octavia.output().slice(-5000)}`);
+    throw error;
+  } finally {
+    await keeper.stop();
+  }
+  const isAsBefore = async (): Promise<boolean> => JSON.stringify(await machineState(stage)) === JSON.stringify(before);
+  await until(isAsBefore, 'nothing is left of the story', 20_000).catch(async () => assert.deepEqual(await machineState(stage), before));
 });
+
+const tellStory = (slots: readonly Slot[]): string =>
+  slots.map(({ name, id, wanted }) => `${name} ${id} ${JSON.stringify(wanted)}`).join('\n');
 
 /** Two load balancers that nobody changes, each with traffic on one persistent and on fresh connections. */
 async function untouchedTraffic(stage: Stage, t: TestContext): Promise<{ check(): Promise<void> }> {
