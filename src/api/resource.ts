@@ -56,10 +56,14 @@ export function presenterOf(resource: Resource): Presenter {
   if (known !== undefined) return known;
   const visible = Object.entries(resource.fields as Record<string, Field>).filter(([, field]) => field.hidden !== true);
   const steps = visible.map(([name, field]) => [name, resource.shown[name] ?? plainOf(name, field)] as const);
+  const whenSet = Object.entries(resource.fields as Record<string, Field>).flatMap(([name, field]) =>
+    field.shown_when_set === true ? [name] : [],
+  );
   if ('project_id' in resource.fields) steps.push(['tenant_id', (row: Row) => row['project_id']]);
   const presenter: Presenter = (row, related, only = null) => {
     const answer: Record<string, unknown> = {};
     for (const [name, show] of steps) if (only === null || only.has(name)) answer[name] = show(row, related);
+    for (const name of whenSet) if (row[name] !== null && (only === null || only.has(name))) answer[name] = row[name];
     return answer;
   };
   presenters.set(resource, presenter);

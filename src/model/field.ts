@@ -17,6 +17,8 @@ export type Field = {
   readonly fallback_option?: string;
   /** Stored and used, but never shown in an answer. */
   readonly hidden?: true;
+  /** Hidden, but an answer has it when it is not null: an addition that clients of the reference do not meet in good times. */
+  readonly shown_when_set?: true;
   /** Shown in an answer but not a column: computed from other rows (`listeners`, `pools`, `tags` …). */
   readonly computed?: true;
 };
@@ -71,7 +73,7 @@ export const identity = {
   created_at: { schema: Timestamp },
   updated_at: { schema: NullableTimestamp },
   /** Why the resource is in ERROR, for its owner to read; null otherwise. An addition to the API: old clients ignore it. */
-  fault: { schema: nullableText(2000), hidden: true },
+  fault: { schema: nullableText(2000), hidden: true, shown_when_set: true },
   /** Did HAProxy or the provider refuse just this resource? Then it is left out until it is changed again. */
   refused: { schema: Type.Boolean(), hidden: true },
 } as const satisfies Fields;

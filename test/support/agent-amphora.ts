@@ -30,6 +30,7 @@ export const testSubnet6 = { cidr: 'fd00:5::/64', gateway: 'fd00:5::1', vip: 'fd
 export const heartbeatKey = 'a key of tests $1 "quoted"';
 
 /** An answer of the agent. */
+// oxlint-disable-next-line typescript/no-explicit-any
 export type AgentAnswer = { readonly status: number; readonly etag: string | undefined; readonly text: string; readonly json: any };
 
 /** The kinds of process that the init keeps. */

@@ -6,13 +6,16 @@ type Stated = {
   readonly name: string | null;
   readonly operating_status: string;
   readonly provisioning_status: string;
+  readonly fault: string | null;
 };
 
-const state = ({ id, name, operating_status, provisioning_status }: Stated) => ({
+const state = ({ id, name, operating_status, provisioning_status, fault }: Stated) => ({
   id,
   name: name ?? '',
   operating_status,
   provisioning_status,
+  // An addition: why it is in ERROR.
+  ...(fault === null ? {} : { fault }),
 });
 
 /** The load balancer with its listeners, their pools, monitors and members; a pool that no listener uses does not appear. */
