@@ -193,7 +193,7 @@ look() {
   later loadbalancer member show "$lb-pool" green
   later loadbalancer healthmonitor show "$lb-monitor"
   later loadbalancer quota show "$project"
-  later loadbalancer provider capability list amphora
+  later --os-cloud octavia-admin loadbalancer provider capability list amphora
   gather
   [ "$(openstack loadbalancer stats show "$lb" -f value -c total_connections)" -ge 20 ] || fail 'the statistics do not count'
 }
