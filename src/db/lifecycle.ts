@@ -151,11 +151,13 @@ export async function markRefused(
 
 /**
  * The load balancer has failed as a whole: it and its parts under change are in ERROR; parts being deleted stay so, for
- * the next try. Answers whether it was the load balancer's own deletion that failed.
+ * the next try. One that nobody asked to change (a look for drift, a certificate that is due) stays ACTIVE: it serves as
+ * before. Answers whether it was the load balancer's own deletion that failed.
  */
 export async function markFailed(tx: Tx, loadbalancer_id: string, reason: string, updated_at: string): Promise<boolean> {
   const fault = reason.slice(0, 2000);
   const before = await tx.selectFrom('loadbalancer').select('provisioning_status').where('id', '=', loadbalancer_id).executeTakeFirst();
+  if (before?.provisioning_status === 'ACTIVE') return false;
   for (const part of parts) {
     const { column, ids } = ofLoadBalancer(tx, part, loadbalancer_id);
     await tx

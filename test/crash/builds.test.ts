@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import type { Database } from '../../src/db/database.ts';
+import { bumpGeneration } from '../../src/db/reconciliations.ts';
 import { withDatabase } from '../support/database.ts';
 import { seededRandom } from './seeded-random.ts';
 import * as user from './user.ts';
@@ -96,4 +97,22 @@ test('no more amphorae are building at once than the limit allows, and all get t
   });
   for (const id of ids) assert.equal(await statusOf(world, id), 'ACTIVE');
   assert.equal(most, 2);
+});
+
+test('a look for drift that fails leaves an ACTIVE load balancer ACTIVE', async (t) => {
+  const { world, controller } = calmWorld(await withDatabase(t), { build_ms: 1000 });
+  const id = await user.create(world);
+  await pass(world, controller, 30);
+  world.weather.no_answer = 1;
+  await world.db.tx((tx) => bumpGeneration(tx, id));
+  await pass(world, controller, 400);
+  assert.equal(await statusOf(world, id), 'ACTIVE');
+  world.weather.no_answer = 0;
+  await pass(world, controller, 200);
+  const row = await world.db.read
+    .selectFrom('reconciliation')
+    .select(['generation', 'applied_generation'])
+    .where('loadbalancer_id', '=', id)
+    .executeTakeFirst();
+  assert.equal(row?.applied_generation, row?.generation);
 });

@@ -1,5 +1,5 @@
 /** A whole Octavia of its own for a test: controllers in a process that can be killed, on a state folder that is destroyed at the end. */
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { randomInt } from 'node:crypto';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { createServer } from 'node:net';
@@ -92,10 +92,10 @@ function ranges(): Record<string, string> {
 }
 
 async function ready(base_url: string, child: ChildProcess, output: () => string): Promise<void> {
-  const deadline = Date.now() + 30_000;
+  const deadline = Date.now() + 60_000;
   for (;;) {
     if (child.exitCode !== null || child.signalCode !== null) throw new Error(`the controllers ended:\n${output()}`);
-    if (Date.now() > deadline) throw new Error(`the controllers are not ready after 30 s:\n${output()}`);
+    if (Date.now() > deadline) throw new Error(`the controllers are not ready after 60 s:\n${output()}\n${processTree()}`);
     try {
       if ((await fetch(`${base_url}/healthcheck`, { signal: AbortSignal.timeout(1000) })).status === 200) return;
     } catch {
@@ -103,6 +103,12 @@ async function ready(base_url: string, child: ChildProcess, output: () => string
     }
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
+}
+
+/** What everything waits for, when something hangs. */
+function processTree(): string {
+  const { stdout } = spawnSync('ps', ['-eo', 'pid,ppid,stat,wchan:24,etimes,args', '--forest'], { encoding: 'utf8' });
+  return stdout.replaceAll(/^(.{200}).*$/gmu, '$1');
 }
 
 function runToEnd(entry: string, env: NodeJS.ProcessEnv): Promise<string> {
