@@ -85,6 +85,7 @@ export function renderSettings(config: Config, agent: ObservedAgent): RenderSett
     maxconn_limit: agent.maxconn_limit,
     nbthread: agent.capabilities.length > 0 ? 1 : null,
     run_as: { user: 'nobody', group: agent.capabilities.length > 0 ? 'nogroup' : null },
+    close_spread_seconds: agent.capabilities.length > 0 ? 5 : null,
     hard_stop_after_seconds: 3600,
     // Amphorae of this machine have no syslog; upstream's agent reads this socket.
     log_target: agent.capabilities.length > 0 ? null : '/run/rsyslog/octavia/log',

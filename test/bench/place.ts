@@ -66,9 +66,11 @@ export async function remove({ api }: Place, id: string, pause_ms = 10): Promise
   return performance.now() - begun;
 }
 
+/** The id that everything of this state carries. */
+export const stateIdOf = ({ octavia }: Place): string => readFileSync(join(octavia.state_dir, 'state-id'), 'utf8').trim();
+
 /** The processes of all amphorae. */
-export const amphoraPids = ({ octavia }: Place): number[] =>
-  findMarked(readFileSync(join(octavia.state_dir, 'state-id'), 'utf8').trim()).map((each) => each.pid);
+export const amphoraPids = (place: Place): number[] => findMarked(stateIdOf(place)).map((each) => each.pid);
 
 /** Is a request to the VIP answered by a member? */
 function answers(vip_address: string): Promise<boolean> {

@@ -16,6 +16,7 @@ import { tableText } from './figures.ts';
 import { heartbeats } from './health.ts';
 import { describeMachine } from './machine.ts';
 import type { BenchPart, BenchRun, Row } from './part.ts';
+import { takeDown } from './scope.ts';
 import { start } from './start.ts';
 import { traffic } from './traffic.ts';
 
@@ -57,8 +58,7 @@ type Result = { readonly name: string; readonly seconds: number } & (
 );
 
 async function inner(folder: string): Promise<number> {
-  // Processes started here are ended before this one.
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(130));
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => void takeDown().finally(() => process.exit(130)));
   const machine = describeMachine();
   console.log(
     Object.entries(machine)

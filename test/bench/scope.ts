@@ -6,14 +6,22 @@ import { type Octavia, type OctaviaOptions, startOctavia } from '../support/octa
 /** What `startOctavia` wants of a test: somebody who calls back at the end. */
 export type Scope = { after(end: () => unknown): void };
 
+/** What is up now, in the order in which it was put up. */
+const up: (() => unknown)[] = [];
+
 /** Runs work and then takes down what it put up; an error of the work comes out. */
 export async function scoped<T>(work: (scope: Scope) => Promise<T>): Promise<T> {
-  const ends: (() => unknown)[] = [];
+  const below = up.length;
   try {
-    return await work({ after: (end) => void ends.push(end) } as Scope);
+    return await work({ after: (end) => void up.push(end) });
   } finally {
-    for (const end of ends.toReversed()) await end();
+    await takeDown(below);
   }
+}
+
+/** Takes down what was put up last, until `left` are left; none for the end of an interrupted run. */
+export async function takeDown(left = 0): Promise<void> {
+  while (up.length > left) await up.pop()?.();
 }
 
 /** Drivers that make nothing, and no tokens: what is measured is the API, the database and the worker. */

@@ -22,7 +22,7 @@ clean() {
   trap - EXIT
   kill "${members[@]}" $(jobs -p) 2>/dev/null || :
   if [ -n "$controllers" ]; then
-    kill -9 "$controllers" 2>/dev/null || :
+    kill -9 "$controllers" 2>/dev/null && wait "$controllers" 2>/dev/null || :
     [ "$code" = 0 ] || tail -n 30 "$work/controllers" >&2
     OCTAVIA_STATE_DIR=$state "$root/node_modules/.bin/node" "$root/src/main/destroy.ts" || code=1
   fi
@@ -98,7 +98,8 @@ Server((address, int(port)), Member).serve_forever()
 '
 # start_member NAME ADDRESS PORT: its process id is in $started.
 start_member() {
-  python3 -c "$member_program" "$@" &
+  # Health checks hang up before the answer is read: not worth a word.
+  python3 -c "$member_program" "$@" 2>/dev/null &
   started=$!
   members+=("$started")
   for _ in $(seq 100); do

@@ -1,4 +1,5 @@
 /** The bridges of a state: one per network, all in one namespace, with legs to the host for networks that it may reach. */
+import { randomInt } from 'node:crypto';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Logger } from '../../../lib/log.ts';
@@ -147,7 +148,7 @@ export class LocalFabric {
     const bridge = bridgeName(this.#options.state_id, network.id);
     const far = `peer name ${wire.farSide} ${mtu} address ${checkedMac(wire.mac)} netns ${checkedNamespace(wire.netns)}`;
     return [
-      `link add name ${wire.bridgeSide} up ${mtu} master ${bridge} type veth ${far}`,
+      `link add name ${wire.bridgeSide} index ${newIndex()} up ${mtu} master ${bridge} type veth ${far}`,
       // Agents talk to controllers, never to each other: one that is taken over reaches no other.
       ...(network.is_management ? [`link set ${wire.bridgeSide} type bridge_slave isolated on`] : []),
     ];
@@ -212,7 +213,7 @@ export class LocalFabric {
     const bridge = bridgeName(this.#options.state_id, network.id);
     const mtu = `mtu ${Number(network.mtu)}`;
     try {
-      const line = `link add name ${bridgeSide} up ${mtu} master ${bridge} type veth peer name ${hostSide} ${mtu} netns ${process.pid}`;
+      const line = `link add name ${bridgeSide} index ${newIndex()} up ${mtu} master ${bridge} type veth peer name ${hostSide} ${mtu} netns ${process.pid}`;
       await ipBatch([line], this.#names.fabric);
     } catch (error) {
       if (!isAlreadyThere(error)) throw error;
@@ -232,6 +233,12 @@ export class LocalFabric {
     }
   }
 }
+
+/**
+ * An interface index that the far end, in a namespace that counts from 1, cannot have: of a pair whose ends have the same
+ * index the kernel takes the link for one without a peer, and tells that it came up with up to a second's delay.
+ */
+const newIndex = (): number => randomInt(2 ** 20, 2 ** 31 - 1);
 
 /** Bridged packets must not pass the firewall of the namespace (the kernel's default), and bridges need no addresses of their own. */
 const FABRIC_SETTINGS = `

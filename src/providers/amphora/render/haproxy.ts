@@ -57,7 +57,7 @@ function servicesOf(tree: LoadBalancerTree): Service[] {
 /** No `daemon`: the agent runs HAProxy in the foreground as master and worker, upstream's unit overrides it. */
 function renderGlobal(tree: LoadBalancerTree, amphora: Amphora, services: readonly Service[], settings: RenderSettings): ConfigSection {
   const { id, topology } = tree.loadbalancer;
-  const { run_as, log_target, nbthread, hard_stop_after_seconds } = settings;
+  const { run_as, log_target, nbthread, close_spread_seconds, hard_stop_after_seconds } = settings;
   const hasPing = services.some(({ pool }) => activeMonitor(pool?.healthmonitor ?? null)?.type === 'PING');
   const lines = [
     ...(run_as === null ? [] : [line('user', run_as.user)]),
@@ -68,6 +68,7 @@ function renderGlobal(tree: LoadBalancerTree, amphora: Amphora, services: readon
     line('server-state-file', `${settings.base_path}/${id}/servers-state`),
     line('maxconn', String(globalMaxconn(services, settings))),
     ...(nbthread === null ? [] : [line('nbthread', String(nbthread))]),
+    ...(close_spread_seconds === null ? [] : [line('close-spread-time', `${close_spread_seconds}s`)]),
     ...(hard_stop_after_seconds === null ? [] : [line('hard-stop-after', `${hard_stop_after_seconds}s`)]),
     ...(topology === 'ACTIVE_STANDBY' ? [line('localpeer', peerName(amphora.id))] : []),
     ...(hasPing ? [line('external-check'), line('insecure-fork-wanted')] : []),

@@ -27,6 +27,7 @@ export const sampleSettings: RenderSettings = {
   maxconn_limit: 9986,
   nbthread: 1,
   run_as: { user: 'nobody', group: 'nogroup' },
+  close_spread_seconds: 5,
   hard_stop_after_seconds: 1800,
   log_target: null,
   connection_logging: true,
