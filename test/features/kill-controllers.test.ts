@@ -5,7 +5,7 @@
  * OCTAVIA_KILLS: how often they are killed (6 unless set). OCTAVIA_TEST_SEED: repeats a run.
  */
 import assert from 'node:assert/strict';
-import { existsSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, globSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -51,7 +51,7 @@ test('controllers that are killed lose nothing, and nobody notices', { skip: nam
     for (const slot of slots) await settle(stage, slot);
     await untouched.check();
   } catch (error) {
-    console.log(`${tellStory(slots)}\nThe controllers said:\n${stage.octavia.output().slice(-5000)}`);
+    console.log(`${tellStory(slots)}\nThe controllers said:\n${stage.octavia.output().slice(-5000)}\n${tellLogs(stage.octavia.state_dir)}`);
     throw error;
   } finally {
     await keeper.stop();
@@ -62,6 +62,12 @@ test('controllers that are killed lose nothing, and nobody notices', { skip: nam
 
 const tellStory = (slots: readonly Slot[]): string =>
   slots.map(({ name, id, wanted }) => `${name} ${id} ${JSON.stringify(wanted)}`).join('\n');
+
+/** What the amphorae that are left said. */
+const tellLogs = (state_dir: string): string =>
+  globSync(join(state_dir, 'instances/*/*.log'))
+    .map((path) => `${path}:\n${readFileSync(path, 'utf8').slice(-3000)}`)
+    .join('\n');
 
 /** Two load balancers that nobody changes, each with traffic on one persistent and on fresh connections. */
 async function untouchedTraffic(stage: Stage, t: TestContext): Promise<{ check(): Promise<void> }> {
