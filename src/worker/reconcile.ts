@@ -65,7 +65,8 @@ async function rounds(bench: Bench, lease: Lease, signal: AbortSignal, reconcile
   const { log } = bench;
   for (let round = 0; round < max_rounds; round += 1) {
     const tree = await loadTree(bench.db.read, lease.loadbalancer_id);
-    if (tree === null) return forget(bench, lease);
+    // Purged meanwhile, and the work with it.
+    if (tree === null) throw new LeaseLost(lease.loadbalancer_id);
     const provider = bench.providers.get(tree.loadbalancer.provider ?? 'amphora');
     if (!provider)
       throw new Terminal({ type: 'loadbalancer', id: lease.loadbalancer_id }, `Provider '${tree.loadbalancer.provider}' is not enabled.`);
@@ -150,12 +151,6 @@ async function finish(bench: Bench, lease: Lease, tree: LoadBalancerTree): Promi
   return done ? { end: 'finished' } : null;
 }
 
-/** The load balancer's row is gone: there is nothing to do for it. */
-async function forget(bench: Bench, lease: Lease): Promise<Ending> {
-  await bench.db.tx(async (tx) => complete(tx, lease, (await holdLease(tx, bench.db.nowMs(), lease, bench.lease_ms)).generation));
-  return { end: 'finished' };
-}
-
 /** The provider reports by itself (or never): the queue forgets this generation, the rows stay as they are. */
 async function leaveAlone(bench: Bench, lease: Lease, tree: LoadBalancerTree): Promise<Ending> {
   await bench.db.tx((tx) => complete(tx, lease, tree.generation));
@@ -173,7 +168,6 @@ async function fail(bench: Bench, lease: Lease, error: unknown, log: Logger): Pr
   const pause = isFinal ? patience.error_retry_ms : backoff * (0.5 + bench.random() / 2);
   const not_before_ms = Math.round(bench.clock.now() + pause);
   await bench.db.tx(async (tx) => {
-    await holdLease(tx, bench.db.nowMs(), lease, bench.lease_ms);
     if (isFinal) {
       const wasDeleting = await markFailed(tx, lease.loadbalancer_id, reason, now(bench));
       // Trying again by itself would bring back what the user wants gone: the next delete request goes on from here.

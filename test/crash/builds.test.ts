@@ -2,7 +2,9 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import type { Database } from '../../src/db/database.ts';
-import { bumpGeneration } from '../../src/db/reconciliations.ts';
+import { bumpGeneration, claim } from '../../src/db/reconciliations.ts';
+import { noopProvider } from '../../src/providers/noop/provider.ts';
+import { reconcile } from '../../src/worker/reconcile.ts';
 import { withDatabase } from '../support/database.ts';
 import { seededRandom } from './seeded-random.ts';
 import * as user from './user.ts';
@@ -40,10 +42,11 @@ test('a build of a minute ends in ACTIVE, and no worker sleeps on it', async (t)
   assert.equal(await statusOf(world, id), 'PENDING_CREATE');
   const row = await world.db.read
     .selectFrom('reconciliation')
-    .select(['lease_owner', 'reason'])
+    .select(['lease_owner', 'reason', 'attempts'])
     .where('loadbalancer_id', '=', id)
     .executeTakeFirst();
   assert.equal(row?.lease_owner, null);
+  assert.equal(row?.attempts, 0, 'waiting is no failure');
   assert.match(row?.reason ?? '', /instance is being built/u);
   await pass(world, controller, 12);
   assert.equal(await statusOf(world, id), 'ACTIVE');
@@ -92,11 +95,14 @@ test('no more amphorae are building at once than the limit allows, and all get t
   const { world, controller } = calmWorld(await withDatabase(t), { build_ms: 20_000 }, 2);
   const ids = await Promise.all([1, 2, 3, 4, 5].map(() => user.create(world)));
   let most = 0;
-  await pass(world, controller, 240, () => {
+  let tried = 0;
+  await pass(world, controller, 240, async () => {
+    tried = Math.max(tried, ...(await world.db.read.selectFrom('reconciliation').select('attempts').execute()).map((row) => row.attempts));
     most = Math.max(most, world.compute.all().filter((instance) => instance.status === 'BUILD').length);
   });
   for (const id of ids) assert.equal(await statusOf(world, id), 'ACTIVE');
   assert.equal(most, 2);
+  assert.equal(tried, 0, 'waiting for a turn is no failure');
 });
 
 test('a look for drift that fails leaves an ACTIVE load balancer ACTIVE', async (t) => {
@@ -115,4 +121,49 @@ test('a look for drift that fails leaves an ACTIVE load balancer ACTIVE', async 
     .where('loadbalancer_id', '=', id)
     .executeTakeFirst();
   assert.equal(row?.applied_generation, row?.generation);
+});
+
+test('a deletion that fails ends in ERROR, is not tried again by itself, and goes on when it is asked for again', async (t) => {
+  const { world, controller } = calmWorld(await withDatabase(t), { build_ms: 1000 });
+  const id = await user.create(world);
+  await pass(world, controller, 30);
+  world.weather.no_answer = 1;
+  await user.remove(world, id);
+  await pass(world, controller, 300);
+  assert.equal(await statusOf(world, id), 'ERROR');
+  world.weather.no_answer = 0;
+  await pass(world, controller, 300);
+  assert.equal(await statusOf(world, id), 'ERROR');
+  await user.remove(world, id);
+  await pass(world, controller, 30);
+  assert.equal(await statusOf(world, id), 'DELETED');
+  assert.deepEqual([world.compute.all(), world.network.ports.size], [[], 0]);
+});
+
+test('a claim tells how it ended', async (t) => {
+  const { world, controller } = calmWorld(await withDatabase(t), { build_ms: 0 });
+  const id = await user.create(world);
+  const { bench } = controller;
+  const take = () => world.db.tx((tx) => claim(tx, world.db.nowMs(), id, 'x', 10_000));
+  const signal = new AbortController().signal;
+  const lease = await take();
+  assert.ok(lease);
+  assert.deepEqual(await reconcile(bench, lease, signal), { end: 'finished' });
+  assert.deepEqual(await reconcile(bench, lease, signal), { end: 'lost' }, 'the lease was given back');
+  world.weather.no_answer = 1;
+  await world.db.tx((tx) => bumpGeneration(tx, id));
+  const second = await take();
+  assert.ok(second);
+  assert.equal((await reconcile(bench, second, signal)).end, 'postponed');
+});
+
+test('what a provider that never reports back is given stays as it is, and is not worked on for ever', async (t) => {
+  const { world, controller } = calmWorld(await withDatabase(t), {});
+  const id = await user.create(world);
+  await world.db.tx((tx) => tx.updateTable('loadbalancer').set({ provider: 'noop_driver' }).where('id', '=', id).execute());
+  const providers = new Map([['noop_driver', noopProvider('noop_driver', '') as never]]);
+  const noop = { ...controller, bench: { ...controller.bench, providers } };
+  assert.equal(await work(world, noop), true);
+  assert.equal(await work(world, noop), false);
+  assert.equal(await statusOf(world, id), 'PENDING_CREATE');
 });

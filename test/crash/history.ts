@@ -14,6 +14,7 @@ import {
   poison,
   renderForTest,
   treeOf,
+  unspeakable,
   untilStill,
   work,
   type World,
@@ -251,7 +252,7 @@ function judgeKept(world: World, tree: LoadBalancerTree): string[] {
     const parts = [pool, ...pool.members, ...(pool.healthmonitor ? [pool.healthmonitor] : [])];
     for (const part of parts) {
       // Without a listener nothing is rendered, so nobody has seen the poison.
-      const isSeen = 'address' in part && part.address === poison && (wanted !== null || part.refused);
+      const isSeen = 'address' in part && (part.address === poison || part.address === unspeakable) && (wanted !== null || part.refused);
       const due = isSeen ? 'ERROR' : 'ACTIVE';
       if (part.provisioning_status !== due) problems.push(`a part is ${part.provisioning_status} instead of ${due}`);
     }

@@ -123,14 +123,46 @@ test('the API holds a new load balancer until it has the port, and only its own 
   assert.ok(await claimAt(db, 500));
 });
 
+test('releases and writes of one load balancer leave the others alone', async (t) => {
+  const db = await withDatabase(t);
+  const other = sampleLoadBalancer({ id: 'other' });
+  await db.tx(async (tx) => {
+    for (const lb of [sampleLoadBalancer(), other]) {
+      await tx.insertInto('loadbalancer').values(lb).execute();
+      await insertReconciliation(tx, lb.id, { owner: 'api', lease_ms: 1000, now: at(0) });
+    }
+    await releaseApiLease(tx, id, 1);
+  });
+  const mine = await must(claimAt(db, 10));
+  assert.equal(await db.tx((tx) => claim(tx, at(10), other.id, 'a', 1000)), null, 'the API still holds the other');
+  await db.tx((tx) => releaseApiLease(tx, other.id, 1));
+  const its = await must(db.tx((tx) => claim(tx, at(10), other.id, 'a', 1000)));
+  assert.equal(its.fence, mine.fence);
+  await db.tx((tx) => postpone(tx, mine, { not_before_ms: 7, attempts: 3, reason: 'mine' }));
+  const rows = await db.read.selectFrom('reconciliation').select(['loadbalancer_id', 'attempts', 'reason']).orderBy('attempts').execute();
+  assert.deepEqual(rows, [
+    { loadbalancer_id: 'other', attempts: 0, reason: null },
+    { loadbalancer_id: id, attempts: 3, reason: 'mine' },
+  ]);
+});
+
 test('an amphora is condemned once, and only while its load balancer may change', async (t) => {
   const db = await withDatabase(t);
   await prepared(db);
   const amphora = sampleAmphora(1, { loadbalancer_id: id, status: 'ALLOCATED' });
-  await db.tx((tx) => tx.insertInto('amphora').values(amphora).execute());
+  await db.tx((tx) =>
+    tx
+      .insertInto('amphora')
+      .values([
+        amphora,
+        sampleAmphora(2, { loadbalancer_id: id, status: 'DELETED' }),
+        sampleAmphora(3, { loadbalancer_id: id, status: 'ALLOCATED' }),
+      ])
+      .execute(),
+  );
   const statuses = async () => {
     const lb = await db.read.selectFrom('loadbalancer').select('provisioning_status').executeTakeFirst();
-    const it = await db.read.selectFrom('amphora').select('status').executeTakeFirst();
+    const it = await db.read.selectFrom('amphora').select('status').where('id', '=', amphora.id).executeTakeFirst();
     const work = await db.read.selectFrom('reconciliation').select('generation').executeTakeFirst();
     return [lb?.provisioning_status, it?.status, work?.generation];
   };
@@ -140,6 +172,11 @@ test('an amphora is condemned once, and only while its load balancer may change'
   await db.tx((tx) => tx.updateTable('loadbalancer').set({ provisioning_status: 'ACTIVE' }).execute());
   assert.equal(await db.tx((tx) => condemnAmphora(tx, amphora.id)), true);
   assert.deepEqual(await statuses(), ['PENDING_UPDATE', 'PENDING_DELETE', 2]);
+  const others = await db.read.selectFrom('amphora').select('status').where('id', '!=', amphora.id).orderBy('id').execute();
+  assert.deepEqual(
+    others.map((row) => row.status),
+    ['DELETED', 'ALLOCATED'],
+  );
   await db.tx((tx) => tx.updateTable('loadbalancer').set({ provisioning_status: 'ACTIVE' }).execute());
   assert.equal(await db.tx((tx) => condemnAmphora(tx, amphora.id)), false, 'it is being replaced already');
 });

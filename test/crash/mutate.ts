@@ -55,9 +55,12 @@ async function tryMutant(copy: string, mutant: Mutant): Promise<void> {
 
 /** True when something fails, or does not end in time; what is quick comes first. */
 async function runs(copy: string): Promise<boolean> {
-  const quick = ['src/providers/amphora/plan.test.ts', 'test/crash/builds.test.ts', 'test/crash/lease.test.ts'].map((file) =>
-    join(copy, file),
-  );
+  const quick = [
+    'src/providers/amphora/plan.test.ts',
+    'test/crash/builds.test.ts',
+    'test/crash/lease.test.ts',
+    'test/crash/lifecycle.test.ts',
+  ].map((file) => join(copy, file));
   return (await fails(['--test', ...quick])) || fails([join(copy, 'test/crash/until-caught.ts'), String(histories)]);
 }
 

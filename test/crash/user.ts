@@ -2,7 +2,7 @@
 import { bumpGeneration, condemnAmphora, condemnAmphorae, insertReconciliation } from '../../src/db/reconciliations.ts';
 import type { Tx } from '../../src/db/database.ts';
 import { sampleListener, sampleLoadBalancer, sampleMember, sampleMonitor, samplePool } from '../support/sample-trees.ts';
-import { poison, type World } from './world.ts';
+import { poison, unspeakable, type World } from './world.ts';
 
 /** Makes a load balancer with a listener, a pool and a member, PENDING_CREATE. */
 export async function create(world: World): Promise<string> {
@@ -92,7 +92,8 @@ export const addOddMember = (world: World, id: string): Promise<boolean> =>
   world.db.tx(async (tx) => {
     const pool_id = (await poolsOf(tx, id))[0]?.id;
     if (pool_id === undefined || !(await mayChange(tx, id, ['ACTIVE'], 'PENDING_UPDATE'))) return false;
-    const odd = world.random() < 0.5 ? { address: poison } : { address: '10.1.200.1', subnet_id: 'subnet-2' };
+    const kinds = [{ address: poison }, { address: unspeakable }, { address: '10.1.200.1', subnet_id: 'subnet-2' }] as const;
+    const odd = kinds[Math.floor(world.random() * kinds.length)];
     await tx
       .insertInto('member')
       .values(sampleMember(3, { id: world.newId(), pool_id, ...odd, provisioning_status: 'PENDING_CREATE' }))

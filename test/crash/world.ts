@@ -8,7 +8,7 @@ import { loadTree } from '../../src/db/tree.ts';
 import type { Clock } from '../../src/lib/clock.ts';
 import { silentLogger } from '../../src/lib/log.ts';
 import { Secret } from '../../src/lib/secret.ts';
-import type { LoadBalancerTree } from '../../src/model/index.ts';
+import { type LoadBalancerTree, Terminal } from '../../src/model/index.ts';
 import { FakeAgents } from '../../src/providers/amphora/fake-agents.ts';
 import type { WantedConfiguration } from '../../src/providers/amphora/observed.ts';
 import { amphoraProvider } from '../../src/providers/amphora/provider.ts';
@@ -80,6 +80,8 @@ export function makeWorld(shared: Database, random: () => number, newId: () => s
 
 /** The address of a member that HAProxy will not have. */
 export const poison = '10.66.6.6';
+/** The address of a member that cannot even be rendered. */
+export const unspeakable = '10.66.6.7';
 
 /** The configuration stands for the tree: what a pass renders is a function of what it read, one line for each part. */
 export function renderForTest(tree: LoadBalancerTree): WantedConfiguration | null {
@@ -87,6 +89,9 @@ export function renderForTest(tree: LoadBalancerTree): WantedConfiguration | nul
     part.provisioning_status !== 'PENDING_DELETE' && !part.refused;
   const listeners = tree.listeners.filter(isServed);
   if (listeners.length === 0) return null;
+  for (const member of tree.pools.filter(isServed).flatMap((pool) => pool.members.filter(isServed))) {
+    if (member.address === unspeakable) throw new Terminal({ type: 'member', id: member.id }, 'It cannot be rendered.');
+  }
   const parts = [
     ...listeners.map((each) => ({
       line: `listener ${each.id} ${tree.pools.find((pool) => pool.id === each.default_pool_id && isServed(pool))?.id}`,

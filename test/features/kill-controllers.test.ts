@@ -17,7 +17,7 @@ import { amphoraOf, deeds, settle, type Slot } from '../support/kill-story.ts';
 import { makeLoadBalancer, type ShownLoadBalancer, waitMember } from '../support/load-balancers.ts';
 import { startMember } from '../support/members.ts';
 import { namespacesUnavailable } from '../support/namespaces.ts';
-import { type Octavia, until } from '../support/octavia.ts';
+import { type Octavia, processTree, until } from '../support/octavia.ts';
 import { asMember, machineState, openStage, poolOf, type Stage, vipOf, wholeTree } from '../support/stage.ts';
 import { startTraffic, tellFailures, type Traffic } from '../support/traffic.ts';
 
@@ -51,7 +51,13 @@ test('controllers that are killed lose nothing, and nobody notices', { skip: nam
     for (const slot of slots) await settle(stage, slot);
     await untouched.check();
   } catch (error) {
-    console.log(`${tellStory(slots)}\nThe controllers said:\n${stage.octavia.output().slice(-5000)}\n${tellLogs(stage.octavia.state_dir)}`);
+    // @@debug
+    const { DatabaseSync } = await import('node:sqlite');
+    const db = new DatabaseSync(join(stage.octavia.state_dir, 'octavia.db'), { readOnly: true });
+    const rows = ['reconciliation', 'load_balancer', 'amphora'].map((name) => { try { return `${name} ${JSON.stringify(db.prepare(`select * from ${name}`).all(), null, 1)}` } catch (e) { return String(e) + JSON.stringify(db.prepare('select name from sqlite_master').all()); } }).join('\n');
+    writeFileSync(`/tmp/e2e/diag-${Date.now()}`,
+      `${Date.now()} ${new Date().toISOString()} ${String(error)}\n${tellStory(slots)}\nThe controllers said:\n${stage.octavia.output().slice(-5000)}\n${tellLogs(stage.octavia.state_dir)}\n${processTree()}\n${rows}`,
+    );
     throw error;
   } finally {
     await keeper.stop();

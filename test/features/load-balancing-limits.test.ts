@@ -29,8 +29,9 @@ async function refused({ client, subnet, blue, green }: Stage, t: TestContext): 
   await make(`/pools/${pool.id}/members`, { member: asMember(blue) });
   // A range that runs backwards: the API lets it through, as the reference does, and only HAProxy sees that it is none.
   const odd = await make('/healthmonitors', { healthmonitor: { ...monitor, expected_codes: '400-200', pool_id: pool.id } });
-  const shown = await client.call<{ healthmonitor: Resource }>('GET', `/v2/lbaas/healthmonitors/${odd.id}`);
+  const shown = await client.call<{ healthmonitor: Resource & { fault?: string } }>('GET', `/v2/lbaas/healthmonitors/${odd.id}`);
   assert.equal(shown.healthmonitor.provisioning_status, 'ERROR');
+  assert.match(shown.healthmonitor.fault ?? '', /invalid range of status codes/u);
   const statuses = await Promise.all(
     [`/listeners/${listener.id}`, `/pools/${pool.id}`].map(async (path) => {
       const answer = await client.call<Record<string, Resource>>('GET', `/v2/lbaas${path}`);

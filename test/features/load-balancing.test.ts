@@ -49,11 +49,11 @@ async function diesAndComesBack({ client, subnet, blue, green }: Stage, t: TestC
   assert.ok(took_ms < detection_ms + 2000, `ERROR after ${took_ms} ms`);
   assert.deepEqual(await operatingStatuses(client, lb.id), ['DEGRADED', 'ONLINE', 'DEGRADED']);
 
+  await traffic.stop();
   await blue.start();
   await waitMember(client, poolOf(lb), 'blue', 'ONLINE');
   assert.deepEqual(Object.fromEntries(await askMany(vip, 20)), { blue: 10, green: 10 });
   await until(async () => (await operatingStatuses(client, lb.id)).every((each) => each === 'ONLINE'), 'all are ONLINE again');
-  await traffic.stop();
   await removeLoadBalancer(client, lb.id);
 }
 

@@ -105,9 +105,9 @@ async function ready(base_url: string, child: ChildProcess, output: () => string
   }
 }
 
-/** What everything waits for, when something hangs. */
-function processTree(): string {
-  const { stdout } = spawnSync('ps', ['-eo', 'pid,ppid,stat,wchan:24,etimes,args', '--forest'], { encoding: 'utf8' });
+/** All processes, and what each waits for: for the message when something hangs or was restarted. */
+export function processTree(): string {
+  const { stdout } = spawnSync('ps', ['-eo', 'pid,ppid,stat,wchan:24,lstart,args', '--forest'], { encoding: 'utf8' });
   return stdout.replaceAll(/^(.{200}).*$/gmu, '$1');
 }
 

@@ -190,8 +190,8 @@ const waitForBoot = (observed: Observed, view: AmphoraView, reason: string): Pro
   isServing: false,
 });
 
-/** Looks again after a quarter of the time waited so far: 20 ms for a container, some seconds for a virtual machine. */
+/** Looks again after an eighth of the time waited so far: 10 ms for a container, some seconds for a virtual machine. */
 function poll(observed: Observed, since_ms: number | null, reason: string): Wait {
   const age = Math.max(0, observed.now_ms - (since_ms ?? observed.now_ms));
-  return { until_ms: observed.now_ms + Math.min(5000, Math.max(20, Math.round(age / 4))), reason };
+  return { until_ms: observed.now_ms + Math.min(5000, Math.max(10, Math.round(age / 8))), reason };
 }

@@ -258,3 +258,115 @@ test('a member on another network gets a port there, and the port goes with the 
   const gone = samplePool({ members: [sampleMember(1, { subnet_id: 'far', provisioning_status: 'PENDING_DELETE' })] });
   assert.deepEqual(next(tree({}, [gone]), observed([attached], { subnets })), ['delete_port']);
 });
+
+const second = { id: sampleId('amphora', 2) } as const;
+
+test('a pair counts as serving only when both serve', () => {
+  const old = view({}, { id: sampleId('amphora', 3), status: 'PENDING_DELETE', role: 'STANDALONE' });
+  const pair = { topology: 'ACTIVE_STANDBY' } as const;
+  const master = view({}, { role: 'MASTER', status: 'ALLOCATED' });
+  const booting = view({ agent: null }, { ...second, role: 'BACKUP' });
+  assert.deepEqual(next(tree(pair), observed([old, master, booting])), ['wait: Its agent does not answer yet.']);
+  const backup = view({}, { ...second, role: 'BACKUP', status: 'ALLOCATED' });
+  assert.deepEqual(next(tree(pair), observed([old, master, backup])), ['delete_instance']);
+});
+
+test('one that serves beside a duplicate of its instance is kept as well', () => {
+  const it = amphora({ status: 'PENDING_DELETE' });
+  const old = view({ instances: [instance(it, { compute_id: 'vm-0', status: 'BUILD' }), instance(it)] }, { status: 'PENDING_DELETE' });
+  assert.deepEqual(next(tree(), observed([old])), ['insert_amphora']);
+});
+
+test('of two waits the sooner one counts', () => {
+  const pair = tree({ topology: 'ACTIVE_STANDBY' });
+  const long = view({ agent: null }, { role: 'MASTER', boot_started_ms: now_ms - 40_000 });
+  const short = view({ agent: null }, { ...second, role: 'BACKUP', boot_started_ms: now_ms - 80 });
+  for (const amphorae of [
+    [long, short],
+    [short, long],
+  ])
+    assert.equal(plan(pair, observed(amphorae)).wait?.until_ms, now_ms + 10);
+});
+
+test("the VIP's port is deleted when it is ours, given back when it is the user's", () => {
+  const removed = (lb: Partial<LoadBalancer>, vip_ports: readonly Port[]) =>
+    plan(tree({ provisioning_status: 'PENDING_DELETE', ...lb }), observed([], { vip_ports })).steps.map((step) => [
+      step.step,
+      'owned' in step && step.owned,
+    ]);
+  const ours = port('vip', vipPortName(lb_id), vipDevice(lb_id));
+  const users = port('vip', 'mine', vipDevice(lb_id));
+  assert.deepEqual(removed({ vip_port_owned: true }, [ours]), [['release_vip_port', true]]);
+  assert.deepEqual(removed({ vip_port_owned: false }, [users]), [['release_vip_port', false]]);
+  const stray = port('stray', vipPortName(lb_id), vipDevice(lb_id));
+  assert.deepEqual(removed({ vip_port_owned: false }, [users, stray]), [
+    ['release_vip_port', false],
+    ['release_vip_port', true],
+  ]);
+});
+
+test('duplicates go whatever else the amphora waits for or lacks', () => {
+  const it = amphora();
+  const extra = instance(it, { compute_id: 'vm-2' });
+  const twice = (first: Partial<Instance>, row: Partial<Amphora> = {}, change: Partial<AmphoraView> = {}) =>
+    next(tree(), observed([view({ instances: [instance(it, first), extra], ...change }, row)]));
+  assert.deepEqual(twice({ status: 'ERROR' }), ['delete_instance', 'condemn']);
+  assert.deepEqual(twice({ status: 'BUILD' }), ['delete_instance']);
+  assert.deepEqual(twice({ lb_network_ip: '192.0.2.99' }), ['delete_instance', 'record_instance']);
+  assert.deepEqual(twice({ compute_id: 'vm-3' }, {}, { ports: [] }), ['delete_instance', 'delete_instance', 'create_vrrp_port']);
+  assert.deepEqual(twice({ compute_id: 'vm-3' }, { boot_started_ms: 0 }), ['delete_instance', 'delete_instance', 'condemn']);
+});
+
+test('the port is made while the instance is built or not listed yet', () => {
+  const building = view({ instances: [instance(amphora(), { status: 'BUILD' })], ports: [], agent: null });
+  assert.deepEqual(next(tree(), observed([building])), ['create_vrrp_port']);
+  const unlisted = view({ instances: [], ports: [], agent: null });
+  assert.deepEqual(next(tree(), observed([unlisted])), ['create_vrrp_port']);
+});
+
+test('a VIP is plugged when an address is missing; in a pair keepalived moves the VIPs', () => {
+  const mac_address = vrrp(amphora()).mac_address;
+  const half = agent({ plugged: [{ mac_address, addresses: ['198.51.100.20'] }] });
+  const other = agent({ plugged: [{ mac_address, addresses: ['198.51.100.10'] }] });
+  assert.deepEqual(next(tree(), observed([view({ agent: half })])), ['plug_vip']);
+  assert.deepEqual(next(tree(), observed([view({ agent: other })])), ['plug_vip']);
+  const pair = tree({ topology: 'ACTIVE_STANDBY' });
+  const both = (state: ObservedAgent) => [
+    view({ agent: state }, { role: 'MASTER' }),
+    view({ agent: state }, { ...second, role: 'BACKUP' }),
+  ];
+  const backup = (state: ObservedAgent) =>
+    both(state).map((each) => ({ ...each, ports: [vrrp(each.amphora)], instances: [instance(each.amphora)] }));
+  assert.deepEqual(next(pair, observed(backup(half))), ['allocate', 'allocate']);
+  assert.deepEqual(next(pair, observed(backup(other))), ['plug_vip', 'plug_vip']);
+});
+
+test('what runs without being wanted is stopped, and what is held without running is removed', () => {
+  assert.deepEqual(next(tree(), observed([view({ wanted: null, agent: agent({ configuration_md5: null }) })])), ['delete_configuration']);
+  assert.deepEqual(next(tree(), observed([view({ wanted: null, agent: agent({ running: false }) })])), ['delete_configuration']);
+  assert.deepEqual(next(tree(), observed([view({ wanted: null, agent: agent({ running: false, configuration_md5: null }) })])), [
+    'allocate',
+  ]);
+});
+
+test('a port towards members is made anew when their subnets change', () => {
+  const subnet = (id: string) =>
+    [
+      id,
+      { id, name: '', network_id: 'far-net', project_id: null, ip_version: 4, cidr: '10.0.0.0/24', gateway_ip: null, host_routes: [] },
+    ] as const;
+  const subnets = new Map([subnet('far'), subnet('near'), subnet('third')]);
+  const pool = samplePool({ members: [sampleMember(1, { subnet_id: 'far' }), sampleMember(2, { subnet_id: 'near' })] });
+  const it = view({}, { status: 'ALLOCATED' });
+  const has = (...subnet_ids: string[]) => {
+    const fixed_ips = subnet_ids.map((subnet_id) => ({ subnet_id, ip_address: '10.0.0.9' }));
+    const its = port('far-port', memberPortName(it.amphora.id), instanceName(it.amphora.id), { network_id: 'far-net', fixed_ips });
+    return next(
+      tree({}, [pool]),
+      observed([{ ...it, ports: [...it.ports, its], instances: [instance(it.amphora, { port_ids: ['vrrp', 'far-port'] })] }], { subnets }),
+    );
+  };
+  assert.deepEqual(has('near', 'far'), ['plug_network']);
+  assert.deepEqual(has('far'), ['delete_port', 'create_member_port']);
+  assert.deepEqual(has('far', 'third'), ['delete_port', 'create_member_port']);
+});
