@@ -142,16 +142,19 @@ async function place(call: Call, loadbalancer: LoadBalancer, fence: number): Pro
     const port = await makePort(call, loadbalancer);
     const placed = withPort(loadbalancer, port);
     await db.tx(async (tx) => {
+      // A network slower than the lease: a worker has found the port by its name, records it and goes on.
+      if (!(await releaseApiLease(tx, placed.id, fence))) return;
       const { vip_port_id, vip_address, vip_subnet_id, vip_port_owned, additional_vips } = placed;
       await recordVip(tx, placed.id, { vip_port_id: vip_port_id ?? port.id, vip_address, vip_subnet_id, vip_port_owned, additional_vips });
-      await releaseApiLease(tx, placed.id, fence);
       await db.notify('reconcile', placed.id, tx);
     });
     return placed;
   } catch (error) {
     // Anything but a clear no may have made the port: the rows stay, and a worker finds it or makes it.
     if (!(error instanceof Fault)) throw error;
-    await db.tx((tx) => eraseLoadBalancer(tx, loadbalancer.id));
+    await db.tx(async (tx) => {
+      if (await releaseApiLease(tx, loadbalancer.id, fence)) await eraseLoadBalancer(tx, loadbalancer.id);
+    });
     throw error;
   }
 }

@@ -63,14 +63,15 @@ export async function bumpGeneration(tx: Tx, loadbalancer_id: string): Promise<n
   return row?.generation ?? 0;
 }
 
-/** Gives back the lease that `insertReconciliation` took; one that is gone already is no error. */
-export async function releaseApiLease(tx: Tx, loadbalancer_id: string, fence: number): Promise<void> {
-  await tx
+/** Gives back the lease that `insertReconciliation` took. False: it is gone already, and a worker has taken the load balancer over. */
+export async function releaseApiLease(tx: Tx, loadbalancer_id: string, fence: number): Promise<boolean> {
+  const { numUpdatedRows } = await tx
     .updateTable('reconciliation')
     .set({ lease_owner: null, lease_until_ms: 0 })
     .where('loadbalancer_id', '=', loadbalancer_id)
     .where('fence', '=', fence)
-    .execute();
+    .executeTakeFirst();
+  return numUpdatedRows > 0n;
 }
 
 /** Load balancers that have work now, the longest waiting first; a hint: only `claim` decides. */

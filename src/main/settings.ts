@@ -17,6 +17,8 @@ export function apiOptions(config: Config): ApiOptions {
   return {
     ...defaultApiOptions,
     noauth: api.auth_strategy === 'noauth' || api.auth_strategy === 'testing',
+    // What a crash in the middle of a create leaves waits as long as what a crash of a worker leaves.
+    port_lease_ms: 1000 * config.controller_worker.lease_seconds,
     api_base_uri: api.api_base_uri,
     allow_pagination: api.allow_pagination,
     allow_sorting: api.allow_sorting,

@@ -51,13 +51,7 @@ test('controllers that are killed lose nothing, and nobody notices', { skip: nam
     for (const slot of slots) await settle(stage, slot);
     await untouched.check();
   } catch (error) {
-    // @@debug
-    const { DatabaseSync } = await import('node:sqlite');
-    const db = new DatabaseSync(join(stage.octavia.state_dir, 'octavia.db'), { readOnly: true });
-    const rows = ['reconciliation', 'load_balancer', 'amphora'].map((name) => { try { return `${name} ${JSON.stringify(db.prepare(`select * from ${name}`).all(), null, 1)}` } catch (e) { return String(e) + JSON.stringify(db.prepare('select name from sqlite_master').all()); } }).join('\n');
-    writeFileSync(`/tmp/e2e/diag-${Date.now()}`,
-      `${Date.now()} ${new Date().toISOString()} ${String(error)}\n${tellStory(slots)}\nThe controllers said:\n${stage.octavia.output().slice(-5000)}\n${tellLogs(stage.octavia.state_dir)}\n${processTree()}\n${rows}`,
-    );
+    console.log(tellAll(stage.octavia, slots));
     throw error;
   } finally {
     await keeper.stop();
@@ -66,14 +60,12 @@ test('controllers that are killed lose nothing, and nobody notices', { skip: nam
   await until(isAsBefore, 'nothing is left of the story', 20_000).catch(async () => assert.deepEqual(await machineState(stage), before));
 });
 
-const tellStory = (slots: readonly Slot[]): string =>
-  slots.map(({ name, id, wanted }) => `${name} ${id} ${JSON.stringify(wanted)}`).join('\n');
-
-/** What the amphorae that are left said. */
-const tellLogs = (state_dir: string): string =>
-  globSync(join(state_dir, 'instances/*/*.log'))
-    .map((path) => `${path}:\n${readFileSync(path, 'utf8').slice(-3000)}`)
-    .join('\n');
+/** What is known when something went wrong: the story, what controllers and amphorae said, and which processes are since when. */
+function tellAll({ output, state_dir }: Octavia, slots: readonly Slot[]): string {
+  const story = slots.map(({ name, id, wanted }) => `${name} ${id} ${JSON.stringify(wanted)}`);
+  const logs = globSync(join(state_dir, 'instances/*/*.log')).map((path) => `${path}:\n${readFileSync(path, 'utf8').slice(-3000)}`);
+  return [...story, 'The controllers said:', output().slice(-5000), ...logs, processTree()].join('\n');
+}
 
 /** Two load balancers that nobody changes, each with traffic on one persistent and on fresh connections. */
 async function untouchedTraffic(stage: Stage, t: TestContext): Promise<{ check(): Promise<void> }> {
