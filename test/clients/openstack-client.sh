@@ -232,7 +232,7 @@ say "OS_CLIENT_CONFIG_FILE=$OS_CLIENT_CONFIG_FILE OS_CLOUD=$OS_CLOUD"
 run=client-$$
 port=$((20000 + RANDOM % 10000))
 begun=$SECONDS
-if [ -n "$(value id subnet list --name private-subnet-v6)" ]; then
+if [ -n "$(value ID subnet list --name private-subnet-v6)" ]; then
   # Beside the other; what it says is printed at the end.
   (
     trap 'kill "${members[@]}" 2>/dev/null || :' EXIT

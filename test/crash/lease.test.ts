@@ -117,9 +117,9 @@ test('the API holds a new load balancer until it has the port, and only its own 
     await insertReconciliation(tx, id, { owner: 'api', lease_ms: 1000, now: at(0) });
   });
   assert.equal(await claimAt(db, 500), null);
-  await db.tx((tx) => releaseApiLease(tx, id, 99));
+  assert.equal(await db.tx((tx) => releaseApiLease(tx, id, 99)), false);
   assert.equal(await claimAt(db, 500), null);
-  await db.tx((tx) => releaseApiLease(tx, id, 1));
+  assert.equal(await db.tx((tx) => releaseApiLease(tx, id, 1)), true);
   assert.ok(await claimAt(db, 500));
 });
 

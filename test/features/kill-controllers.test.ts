@@ -2,7 +2,7 @@
  * Controllers that are killed while they work: every load balancer ends as asked, nothing leaks, traffic that is not concerned never
  * misses a request.
  *
- * OCTAVIA_KILLS: how often they are killed (6 unless set). OCTAVIA_TEST_SEED: repeats a run.
+ * OCTAVIA_KILLS: how often they are killed (5 unless set). OCTAVIA_TEST_SEED: repeats a run.
  */
 import assert from 'node:assert/strict';
 import { existsSync, globSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -21,7 +21,7 @@ import { type Octavia, processTree, until } from '../support/octavia.ts';
 import { asMember, machineState, openStage, poolOf, type Stage, vipOf, wholeTree } from '../support/stage.ts';
 import { startTraffic, tellFailures, type Traffic } from '../support/traffic.ts';
 
-const kills = Number(process.env['OCTAVIA_KILLS'] ?? 6);
+const kills = Number(process.env['OCTAVIA_KILLS'] ?? 5);
 const seed = Number(process.env['OCTAVIA_TEST_SEED'] ?? Math.floor(Math.random() * 1e6));
 
 test('controllers that are killed lose nothing, and nobody notices', { skip: namespacesUnavailable() }, async (t) => {

@@ -6,7 +6,7 @@ import type { Amphora, LoadBalancer, LoadBalancerTree } from '../../model/index.
 import type { ObservedAgent } from './agent-client.ts';
 import { type AmphoraView, instanceName, memberPortName, type Observed, vipDevice, vipPortName, vrrpPortName } from './observed.ts';
 import { plan } from './plan.ts';
-import { sampleAmphora, sampleId, sampleMember, samplePool, sampleTree } from './render/sample-trees.ts';
+import { sampleAmphora, sampleId, sampleMember, samplePool, sampleTree } from '../../../test/support/sample-trees.ts';
 
 const now_ms = 1_000_000;
 const lb_id = sampleId('loadbalancer');

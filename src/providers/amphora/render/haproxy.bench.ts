@@ -9,7 +9,7 @@ import {
   samplePool,
   sampleSettings,
   sampleTree,
-} from './sample-trees.ts';
+} from '../../../../test/support/sample-trees.ts';
 
 const members = (count: number) => Array.from({ length: count }, (_, index) => sampleMember(index + 1));
 const listeners = Array.from({ length: 100 }, (_, index) =>

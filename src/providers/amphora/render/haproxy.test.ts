@@ -16,7 +16,7 @@ import {
   samplePool,
   sampleSettings,
   sampleTree,
-} from './sample-trees.ts';
+} from '../../../../test/support/sample-trees.ts';
 
 const id = sampleId;
 const golden = join(import.meta.dirname, 'golden');

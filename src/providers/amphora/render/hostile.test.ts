@@ -19,7 +19,7 @@ import {
   samplePool,
   sampleSettings,
   sampleTree,
-} from './sample-trees.ts';
+} from '../../../../test/support/sample-trees.ts';
 
 const settings = { ...sampleSettings, log_target: '/run/log' };
 const render = (tree: LoadBalancerTree): string => renderHaproxy(tree, sampleAmphora(), settings).text;

@@ -20,7 +20,7 @@ import {
   samplePool,
   sampleSettings,
   sampleTree,
-} from './sample-trees.ts';
+} from '../../../../test/support/sample-trees.ts';
 
 const skip = spawnSync('haproxy', ['-v']).status === 0 ? false : 'haproxy is not installed';
 
