@@ -74,6 +74,21 @@ export async function releaseApiLease(tx: Tx, loadbalancer_id: string, fence: nu
   return numUpdatedRows > 0n;
 }
 
+/**
+ * Takes leases from owners that cannot come back, so that their work need not wait until the leases run out. Answers how many.
+ * A wrong guess costs nothing but work: the fence keeps the old owner from writing.
+ */
+export async function releaseLeasesOf(tx: Tx, isGone: (owner: string) => boolean): Promise<number> {
+  const held = await tx
+    .selectFrom('reconciliation')
+    .select(['loadbalancer_id', 'lease_owner', 'fence'])
+    .where('lease_owner', 'is not', null)
+    .execute();
+  const gone = held.filter((row) => row.lease_owner !== null && isGone(row.lease_owner));
+  for (const { loadbalancer_id, fence } of gone) await releaseApiLease(tx, loadbalancer_id, fence);
+  return gone.length;
+}
+
 /** Load balancers that have work now, the longest waiting first; a hint: only `claim` decides. */
 export async function listDue(tx: Tx, now: RawBuilder<number>, limit: number): Promise<readonly string[]> {
   const rows = await tx

@@ -5,6 +5,7 @@ import { createApi } from '../api/app.ts';
 import type { Identity } from '../cloud/identity.ts';
 import type { Config } from '../config/table.ts';
 import type { Database, Tx } from '../db/database.ts';
+import { releaseLeasesOf } from '../db/reconciliations.ts';
 import { type HealthManager, startHealthManager } from '../health/health-manager.ts';
 import { type Housekeeping, startHousekeeping } from '../housekeeping/housekeeping.ts';
 import type { Clock } from '../lib/clock.ts';
@@ -15,7 +16,7 @@ import { noopProvider } from '../providers/noop/provider.ts';
 import type { Provider, Step } from '../providers/provider.ts';
 import { reconcileChannel, startWorker, type Worker } from '../worker/worker.ts';
 import type { AmphoraCloud } from './amphora-tools.ts';
-import { apiOptions, hostOf, patience } from './settings.ts';
+import { apiOptions, isGoneOwner, patience, processName } from './settings.ts';
 
 /** What controllers are made of. */
 export type ControllerParts = {
@@ -90,8 +91,10 @@ async function listen(parts: ControllerParts, providers: ReadonlyMap<string, Pro
   return app;
 }
 
-const startItsWorker = (parts: ControllerParts, providers: ReadonlyMap<string, Provider<unknown, Step, Tx>>): Promise<Worker> => {
+async function startItsWorker(parts: ControllerParts, providers: ReadonlyMap<string, Provider<unknown, Step, Tx>>): Promise<Worker> {
   const { controller_worker: worker } = parts.config;
+  const released = await parts.db.tx((tx) => releaseLeasesOf(tx, (owner) => isGoneOwner(parts.config, owner)));
+  if (released > 0) parts.log.info({ released }, 'leases of processes that ended were released');
   return startWorker({
     db: parts.db,
     providers,
@@ -101,11 +104,11 @@ const startItsWorker = (parts: ControllerParts, providers: ReadonlyMap<string, P
     patience,
     random: Math.random,
     newId: randomUUID,
-    owner: `${hostOf(parts.config)}/${process.pid}/${randomUUID().slice(0, 8)}`,
+    owner: `${processName(parts.config)}/${randomUUID().slice(0, 8)}`,
     concurrency: worker.max_concurrent_reconciles,
     poll_ms: 1000,
   });
-};
+}
 
 function startHealth(parts: ControllerParts, bind_ip: string): Promise<HealthManager> {
   const { health_manager: health } = parts.config;

@@ -15,7 +15,8 @@ const managementPool = '100.64.0.0/10';
 /** Draws what is not there yet and answers the configuration with it. */
 export async function drawOnce(config: Config): Promise<Config> {
   const path = join(config.local.state_dir, DRAWN_FILE);
-  if (existsSync(path)) return config;
+  // Another process may have drawn since this one read its configuration.
+  if (existsSync(path)) return loadConfig();
   const taken = await readTakenRanges();
   const [management] = chooseRanges(taken, 1, { pool: managementPool, prefix: 20 });
   const [tenant] = chooseRanges(taken, 1, { pool: config.local.tenant_range });

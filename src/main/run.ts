@@ -1,7 +1,10 @@
 /** How every controller process starts, says what it does, and stops. `Ctrl-C` stops the controllers, not the traffic. */
+import { existsSync } from 'node:fs';
 import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { withFileLock } from '../cloud/local/fabric/exclusive.ts';
 import { missingRights } from '../cloud/local/compute/rights.ts';
-import { ConfigError, loadConfig } from '../config/load.ts';
+import { ConfigError, DRAWN_FILE, loadConfig } from '../config/load.ts';
 import type { Config } from '../config/table.ts';
 import { createLogger, type Logger } from '../lib/log.ts';
 import { type Controllers, type Roles, startControllers } from './controllers.ts';
@@ -36,12 +39,19 @@ async function start({ name, roles }: ControllerProcess): Promise<void> {
     await checkPort(first);
   }
   const state = claimState(first.local.state_dir, name);
+  // Ranges are free until the first leg is made: two first starts at once would draw the same ones.
+  const isFirst = first.controller_worker.compute_driver === 'compute_local_driver' && !existsSync(join(state.dir, DRAWN_FILE));
+  const inTurn = isFirst
+    ? <T>(work: () => Promise<T>) => withFileLock('/run/octavia-first-start.lock', work)
+    : <T>(work: () => Promise<T>) => work();
   try {
-    const config = await drawOnce(first);
-    await writeEffectiveOnce(config);
-    const log = createLogger({ level: config.DEFAULT.debug ? 'debug' : 'info' });
-    const base_url = urlOf(config);
-    const opened = await open(config, state, base_url, log, tell);
+    const base_url = urlOf(first);
+    const opened = await inTurn(async () => {
+      const config = await drawOnce(first);
+      await writeEffectiveOnce(config);
+      return open(config, state, base_url, createLogger({ level: config.DEFAULT.debug ? 'debug' : 'info' }), tell);
+    });
+    const { config, log } = opened;
     const controllers = await startControllers(opened, roles);
     if (roles.housekeeping) opened.local?.compute.startHealing(1000);
     if (roles.api) greet(config, state, base_url, performance.now() - begun);

@@ -1,6 +1,7 @@
 /** From the configuration's options to what each part is started with. */
 import { hostname } from 'node:os';
 import { defaultApiOptions, type ApiOptions } from '../api/deps.ts';
+import { findProcess } from '../cloud/local/compute/processes.ts';
 import type { Config } from '../config/table.ts';
 import type { PlanLimits } from '../providers/amphora/observed.ts';
 import type { RenderSettings } from '../providers/amphora/render/settings.ts';
@@ -9,6 +10,15 @@ import type { Patience } from '../worker/reconcile.ts';
 
 /** The name of this controller in leases. */
 export const hostOf = (config: Config): string => config.DEFAULT.host ?? hostname();
+
+/** The name of this process in leases: who finds it there later, on this host, can tell whether it still runs. */
+export const processName = (config: Config): string => `${hostOf(config)}/${process.pid}`;
+
+/** Is the owner of a lease a process of this host that has ended? */
+export function isGoneOwner(config: Config, owner: string): boolean {
+  const [host, pid = ''] = owner.split('/');
+  return host === hostOf(config) && /^\d+$/u.test(pid) && Number(pid) !== process.pid && findProcess(Number(pid)) === null;
+}
 
 /** Options of the API. */
 export function apiOptions(config: Config): ApiOptions {
@@ -61,7 +71,7 @@ export function apiOptions(config: Config): ApiOptions {
     timeout_member_connect: haproxy.timeout_member_connect,
     timeout_member_data: haproxy.timeout_member_data,
     timeout_tcp_inspect: haproxy.timeout_tcp_inspect,
-    host: hostOf(config),
+    host: processName(config),
   };
 }
 

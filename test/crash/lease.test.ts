@@ -14,6 +14,7 @@ import {
   listDue,
   postpone,
   releaseApiLease,
+  releaseLeasesOf,
 } from '../../src/db/reconciliations.ts';
 import { sql } from 'kysely';
 import { withDatabase } from '../support/database.ts';
@@ -179,4 +180,18 @@ test('an amphora is condemned once, and only while its load balancer may change'
   );
   await db.tx((tx) => tx.updateTable('loadbalancer').set({ provisioning_status: 'ACTIVE' }).execute());
   assert.equal(await db.tx((tx) => condemnAmphora(tx, amphora.id)), false, 'it is being replaced already');
+});
+
+test('leases of owners that cannot come back are released, those of others are not', async (t) => {
+  const db = await withDatabase(t);
+  await prepared(db);
+  const lease = await must(claimAt(db, 0, 'host/1/x'));
+  assert.equal(await db.tx((tx) => releaseLeasesOf(tx, (owner) => owner.startsWith('elsewhere/'))), 0);
+  assert.equal(await claimAt(db, 10, 'b'), null);
+  assert.equal(await db.tx((tx) => releaseLeasesOf(tx, (owner) => owner === 'host/1/x')), 1);
+  await assert.rejects(
+    db.tx((tx) => holdLease(tx, at(11), lease, 1000)),
+    LeaseLost,
+  );
+  assert.ok(await claimAt(db, 12, 'b'));
 });
