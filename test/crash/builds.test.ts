@@ -8,7 +8,7 @@ import { reconcile } from '../../src/worker/reconcile.ts';
 import { withDatabase } from '../support/database.ts';
 import { seededRandom } from './seeded-random.ts';
 import * as user from './user.ts';
-import { type Controller, makeController, makeWorld, treeOf, type Weather, work, type World } from './world.ts';
+import { type Controller, makeController, makeWorld, treeOf, unspeakable, type Weather, work, type World } from './world.ts';
 
 let worlds = 0;
 
@@ -164,6 +164,23 @@ test('what a provider that never reports back is given stays as it is, and is no
   const providers = new Map([['noop_driver', noopProvider('noop_driver', '') as never]]);
   const noop = { ...controller, bench: { ...controller.bench, providers } };
   assert.equal(await work(world, noop), true);
+  world.clock.ms += 60_000;
   assert.equal(await work(world, noop), false);
   assert.equal(await statusOf(world, id), 'PENDING_CREATE');
+});
+
+test('a part that cannot be rendered is refused alone, and the load balancer is not in ERROR for it', async (t) => {
+  const { world, controller } = calmWorld(await withDatabase(t), { build_ms: 0 });
+  const id = await user.create(world);
+  await pass(world, controller, 5);
+  await world.db.tx(async (tx) => {
+    await tx.updateTable('member').set({ address: unspeakable }).execute();
+    await tx.updateTable('loadbalancer').set({ provisioning_status: 'PENDING_UPDATE' }).where('id', '=', id).execute();
+    await bumpGeneration(tx, id);
+  });
+  assert.equal(await work(world, controller), true);
+  const tree = await treeOf(world, id);
+  assert.equal(tree?.loadbalancer.provisioning_status, 'ACTIVE');
+  const member = tree.pools[0]?.members[0];
+  assert.deepEqual([member?.provisioning_status, member?.refused, member?.fault], ['ERROR', true, 'It cannot be rendered.']);
 });

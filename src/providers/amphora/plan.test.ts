@@ -317,7 +317,9 @@ test('duplicates go whatever else the amphora waits for or lacks', () => {
   assert.deepEqual(twice({ compute_id: 'vm-3' }, { boot_started_ms: 0 }), ['delete_instance', 'delete_instance', 'condemn']);
 });
 
-test('the port is made while the instance is built or not listed yet', () => {
+test('the port is made while the instance is built, not listed yet, or not recorded', () => {
+  const unrecorded = view({ ports: [] }, { compute_id: null });
+  assert.deepEqual(next(tree(), observed([unrecorded])), ['create_vrrp_port', 'record_instance']);
   const building = view({ instances: [instance(amphora(), { status: 'BUILD' })], ports: [], agent: null });
   assert.deepEqual(next(tree(), observed([building])), ['create_vrrp_port']);
   const unlisted = view({ instances: [], ports: [], agent: null });
