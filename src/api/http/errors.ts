@@ -36,11 +36,11 @@ export function answerOf(error: unknown, authenticate_uri: string): ErrorAnswer 
   }
   if (error instanceof UniqueViolation)
     return { status: 409, body: faultBody(409, 'Already an entity with that specified id.'), headers: {} };
-  // The database or a cloud does not answer: the only 5xx that a client should try again.
+  // The database or a cloud does not answer: the only 5xx that a client should try again. Where it is, is not for clients: it is logged.
   if (error instanceof Retry)
     return {
       status: 503,
-      body: faultBody(503, `The service is busy or a part of it cannot be reached: ${error.message}`),
+      body: faultBody(503, 'The service is busy or a part of it cannot be reached. Please try again.'),
       headers: { 'retry-after': '5' },
     };
   return null;
