@@ -49,6 +49,8 @@ type Story = {
   crashes: number;
   freezes: number;
   born: number;
+  /** What users asked to delete. */
+  readonly deleting: Set<string>;
 };
 
 /** Plays a history on a database that others may share. */
@@ -68,7 +70,7 @@ export async function playHistory(db: Database, options: HistoryOptions): Promis
     build_ms: random() < 0.5 ? 100 : 60_000,
   };
   const world = makeWorld(db, random, newId, weather);
-  const story: Story = { world, ids: [], controllers: [], actions: {}, crashes: 0, freezes: 0, born: 0 };
+  const story: Story = { world, ids: [], controllers: [], actions: {}, crashes: 0, freezes: 0, born: 0, deleting: new Set() };
   const fate = (): Fate => {
     const dice = random();
     const when = random() < 0.5 ? 'before' : 'after';
@@ -80,6 +82,7 @@ export async function playHistory(db: Database, options: HistoryOptions): Promis
   // Calm: the cloud answers, controllers live, the frozen ones wake up in the middle of it.
   Object.assign(weather, { no_answer: 0, build_error: 0, refusal: 0 });
   await calmDown(story, mutate);
+  await deleteAgain(story, mutate);
   const problems = await judge(story);
   await lookForDrift(story, mutate);
   problems.push(
@@ -124,7 +127,10 @@ async function act(story: Story, fate: () => Fate, mutate: Mutate | undefined): 
   } else if (world.random() < 0.8) {
     const name = names[Math.floor(world.random() * names.length)] as keyof typeof userActions;
     const id = story.ids[Math.floor(world.random() * story.ids.length)] as string;
-    if (await userActions[name](world, id)) count(story, name);
+    if (await userActions[name](world, id)) {
+      count(story, name);
+      if (name === 'remove') story.deleting.add(id);
+    }
   }
   for (let turn = Math.floor(world.random() * 24); turn > 0; turn -= 1) await oneTurn(story, fate, mutate);
 }
@@ -181,6 +187,15 @@ async function calmDown(story: Story, mutate: Mutate | undefined): Promise<void>
   await sweep(world);
 }
 
+/** A deletion that failed for long is in ERROR and waits for its user, who asks again when the cloud is well. */
+async function deleteAgain(story: Story, mutate: Mutate | undefined): Promise<void> {
+  const failed = (await treesOf(story)).filter(
+    (tree) => tree.loadbalancer.provisioning_status === 'ERROR' && story.deleting.has(tree.loadbalancer.id),
+  );
+  for (const tree of failed) await user.remove(story.world, tree.loadbalancer.id);
+  if (failed.length > 0) await calmDown(story, mutate);
+}
+
 /** The periodic look at load balancers that nobody asked about: finds what a worker left that woke up too late. */
 async function lookForDrift(story: Story, mutate: Mutate | undefined): Promise<void> {
   const { world } = story;
@@ -209,11 +224,14 @@ async function isAnythingOpen(world: World, ids: readonly string[]): Promise<boo
 async function sweep(world: World): Promise<void> {
   const rows = await world.db.read.selectFrom('amphora').select(['id', 'compute_id', 'status']).execute();
   const wanted = new Map(rows.filter((row) => row.status !== 'DELETED').map((row) => [row.id, row.compute_id]));
+  const lbs = await world.db.read.selectFrom('loadbalancer').select('id').where('provisioning_status', '!=', 'DELETED').execute();
+  const alive = new Set(lbs.map((row) => row.id));
   for (const instance of world.compute.all())
     if (wanted.get(instance.amphora_id) !== instance.compute_id) world.compute.lose(instance.compute_id);
   for (const port of world.network.ports.values()) {
     const amphora_id = /^octavia-lb-(?:vrrp|member)-(.*)$/u.exec(port.name)?.[1];
     if (amphora_id !== undefined && !wanted.has(amphora_id)) world.network.ports.delete(port.id);
+    if (port.device_id.startsWith('lb-') && !alive.has(port.device_id.slice(3))) world.network.ports.delete(port.id);
   }
 }
 

@@ -190,7 +190,7 @@ export async function loseInstance(world: World, id: string): Promise<boolean> {
 /** Somebody deletes a port by hand; the periodic look at ACTIVE load balancers finds it. */
 export async function losePort(world: World, id: string): Promise<boolean> {
   const victim = [...world.network.ports.values()].find((port) => port.device_id === `lb-${id}`);
-  if (!victim) return false;
+  if (!victim || !(await world.db.tx((tx) => mayChange(tx, id, ['ACTIVE', 'ERROR'], 'PENDING_UPDATE')))) return false;
   world.network.ports.delete(victim.id);
-  return world.db.tx((tx) => mayChange(tx, id, ['ACTIVE', 'ERROR'], 'PENDING_UPDATE'));
+  return true;
 }
