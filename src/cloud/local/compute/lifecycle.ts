@@ -100,6 +100,8 @@ export class Lifecycle {
     const record = this.#records.find(compute_id);
     if (record?.is_wanted === true) this.#records.write({ ...record, is_wanted: false });
     await this.#endAll(compute_id, record);
+    // The kernel takes wires away with their namespace, but some time later; who asks then would still find them.
+    if (record !== null) await this.#unplugAll(record);
     await removeNamespaces([netns.management, netns.traffic]);
     await removeGroups(this.#groups(), state_id, compute_id);
     await releaseManagementAddress(record?.amphora_id ?? compute_id);
@@ -205,14 +207,16 @@ export class Lifecycle {
 
   /** Removes namespaces that are not the ones of the record, and what may still run in them. */
   async #clear(record: InstanceRecord, withWires = false): Promise<void> {
-    const { state_id, fabric } = this.#options;
-    const netns = instanceNamespaces(state_id, record.compute_id);
+    const netns = instanceNamespaces(this.#options.state_id, record.compute_id);
     const isLeft = existsSync(`${NETNS_DIR}/${netns.management}`) || existsSync(`${NETNS_DIR}/${netns.traffic}`);
     if (record.running !== null || isLeft) await this.#endAll(record.compute_id, record);
     if (isLeft) await removeNamespaces([netns.management, netns.traffic]);
-    if (!withWires) return;
-    const ports = [...(record.management === null ? [] : [record.management.port.id]), ...record.ports.map(({ port_id }) => port_id)];
-    for (const port_id of ports) await fabric.unplug(port_id);
+    if (withWires) await this.#unplugAll(record);
+  }
+
+  async #unplugAll({ management, ports }: InstanceRecord): Promise<void> {
+    const port_ids = [...(management === null ? [] : [management.port.id]), ...ports.map(({ port_id }) => port_id)];
+    for (const port_id of port_ids) await this.#options.fabric.unplug(port_id);
   }
 
   async #endAll(compute_id: string, record: InstanceRecord | null): Promise<void> {
