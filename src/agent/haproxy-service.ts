@@ -8,6 +8,7 @@ import { Refusal, refuse } from './answers.ts';
 import { readIfThere, readJsonIfThere, replaceFile } from './files.ts';
 import { statsSocketOf } from './haproxy-config.ts';
 import type { HaproxyProcess } from './haproxy-process.ts';
+import { checkListsOf, listNames } from './runtime/lists.ts';
 import type { Log } from './log.ts';
 import { loadBalancerPlaces } from './places.ts';
 import type { Places } from './places.ts';
@@ -65,6 +66,7 @@ export class HaproxyService {
     if (others.length > 0) throw refuse(409, 'Conflict', `this amphora serves load balancer ${others[0]}`);
     const places = loadBalancerPlaces(this.#places, loadbalancer_id);
     const md5 = md5Of(text);
+    await checkListsOf(this.#places, loadbalancer_id, text.toString('utf8'));
     await mkdir(places.folder, { recursive: true, mode: 0o755 });
     await writeFileAtomic(places.offered, text);
     const complaint = await this.#haproxy.complaint(places.offered);
@@ -166,6 +168,7 @@ export class HaproxyService {
       running: pid !== null,
       pid,
       generation: accepted?.md5 === md5 ? accepted.generation : 0,
+      lists: await listNames(this.#places, loadbalancer_id),
     };
   }
 

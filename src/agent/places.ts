@@ -36,6 +36,8 @@ export function loadBalancerPlaces(places: Places, loadbalancer_id: string) {
     refused: `${folder}/haproxy.cfg.new-failed`,
     /** What the running worker was started with: taken back when a later one passes the check and still cannot be loaded. */
     loaded: `${folder}/haproxy.cfg.loaded`,
+    /** Lists of patterns and maps that the configuration names. */
+    lists: `${folder}/lists`,
     accepted: `${folder}/accepted.json`,
     serversState: `${folder}/servers-state`,
     certificates: `${places.base_cert_dir}/${loadbalancer_id}`,

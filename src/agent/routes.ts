@@ -10,6 +10,7 @@ import type { Generations } from './generations.ts';
 import { listenersOf } from './haproxy-config.ts';
 import type { HaproxyService } from './haproxy-service.ts';
 import { md5Of } from './haproxy-service.ts';
+import { checkedListMd5, storeList } from './runtime/lists.ts';
 import { networkInterface, vipInterface, withFixedIps } from './interface-file.ts';
 import type { Interfaces } from './interfaces.ts';
 import type { Keepalived } from './keepalived.ts';
@@ -42,7 +43,14 @@ const CONFIG_BODY = 32 * 1024 * 1024;
 
 /** All routes. */
 export function agentRoutes(parts: RouteParts): readonly Route[] {
-  return [...systemRoutes(parts), ...haproxyRoutes(parts), ...certificateRoutes(parts), ...plugRoutes(parts), ...vrrpRoutes(parts)];
+  return [
+    ...systemRoutes(parts),
+    ...haproxyRoutes(parts),
+    ...certificateRoutes(parts),
+    ...listRoutes(parts),
+    ...plugRoutes(parts),
+    ...vrrpRoutes(parts),
+  ];
 }
 
 function systemRoutes(parts: RouteParts): readonly Route[] {
@@ -152,6 +160,22 @@ function certificateRoutes({ places }: RouteParts): readonly Route[] {
   ];
 }
 
+function listRoutes({ places }: RouteParts): readonly Route[] {
+  const path = '/1.0/loadbalancer/{lb}/lists/{name}';
+  const store = async ({ params, body }: Call): Promise<Answer> => {
+    const md5 = await storeList(places, checkedId(params['lb']), params['name'], body);
+    return { ...accepted(200), etag: md5 };
+  };
+  const show = async ({ params }: Call): Promise<Answer> => {
+    const md5sum = await checkedListMd5(places, checkedId(params['lb']), params['name']);
+    return { status: 200, body: { md5sum }, etag: md5sum };
+  };
+  return [
+    { method: 'PUT', path, limit_bytes: CONFIG_BODY, handler: store },
+    { method: 'GET', path, limit_bytes: NO_BODY, handler: show },
+  ];
+}
+
 function plugRoutes({ interfaces, settings }: RouteParts): readonly Route[] {
   const answerTo = (isNew: boolean, what: string): Answer => {
     if (!isNew) throw refuse(409, ALREADY_PLUGGED);
@@ -213,7 +237,7 @@ async function describeAgent(parts: RouteParts): Promise<AgentInfo> {
     plugged,
     maxconn_limit,
   };
-  return { ...machine, capabilities: ['generation', 'loaded-md5'], octavia };
+  return { ...machine, capabilities: ['generation', 'loaded-md5', 'lists'], octavia };
 }
 
 async function describeDetails(parts: RouteParts): Promise<AgentDetails> {

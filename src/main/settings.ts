@@ -95,6 +95,7 @@ export function renderSettings(config: Config, agent: ObservedAgent): RenderSett
     base_path: agent.base_path,
     run_path: agent.run_path,
     maxconn_limit: agent.maxconn_limit,
+    has_lists: agent.lists !== null,
     nbthread: agent.capabilities.length > 0 ? 1 : null,
     run_as: { user: 'nobody', group: agent.capabilities.length > 0 ? 'nogroup' : null },
     close_spread_seconds: agent.capabilities.length > 0 ? 5 : null,

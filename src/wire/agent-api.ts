@@ -19,7 +19,7 @@ export const STALE_GENERATION = 'stale generation';
 export const ALREADY_PLUGGED = 'Interface already plugged';
 
 /** What an agent of ours can do beyond upstream's; upstream's agent has no `capabilities` in `/info`. */
-export type AgentCapability = 'generation' | 'loaded-md5';
+export type AgentCapability = 'generation' | 'loaded-md5' | 'lists';
 
 /** What `PUT /loadbalancer/{lb}/{action}` does; reload starts what does not run. */
 export type ServiceAction = 'start' | 'stop' | 'reload';
@@ -41,6 +41,7 @@ export const agentPaths = {
   tlsCertificate: (loadbalancer_id: string, name: string): string => `/1.0/loadbalancer/${loadbalancer_id}/certificates/${name}`,
   plugVip: (vip_address: string): string => `/1.0/plug/vip/${vip_address}`,
   interface: (ip_address: string): string => `/1.0/interface/${ip_address}`,
+  list: (loadbalancer_id: string, name: string): string => `/1.0/loadbalancer/${loadbalancer_id}/lists/${name}`,
   vrrp: (action: ServiceAction): string => `/1.0/vrrp/${action}`,
 } as const;
 
@@ -86,6 +87,8 @@ export type LoadedConfig = {
   readonly pid: number | null;
   /** The generation that came with the file last accepted; 0 when none came. */
   readonly generation: number;
+  /** Names of the lists that lie beside it (`list-files.ts`). */
+  readonly lists?: readonly string[];
 };
 
 /** A network card in the traffic namespace. */

@@ -9,9 +9,14 @@
  */
 import { Terminal } from '../model/faults.ts';
 import type { Owner } from '../model/faults.ts';
+import type { ListFile } from './list-files.ts';
 
-/** One directive: its words, and the resource that it stands for when that is another one than the section's. */
-export type ConfigLine = { readonly tokens: readonly string[]; readonly owner?: Owner | undefined };
+/** One directive: its words, the resource that it stands for when that is another one than the section's, and the lists that it names. */
+export type ConfigLine = {
+  readonly tokens: readonly string[];
+  readonly owner?: Owner | undefined;
+  readonly lists?: readonly ListFile[] | undefined;
+};
 
 /** The sections that we write. */
 export type SectionKind = 'global' | 'defaults' | 'peers' | 'frontend' | 'backend';
@@ -24,8 +29,12 @@ export type ConfigSection = {
   readonly lines: readonly ConfigLine[];
 };
 
-/** The text of a file, and the owner of each of its lines: `owners[n - 1]` is that of line n. */
-export type WrittenConfig = { readonly text: string; readonly owners: readonly (Owner | undefined)[] };
+/** The text of a file, the owner of each of its lines (`owners[n - 1]` is that of line n), and the lists that must lie beside it. */
+export type WrittenConfig = {
+  readonly text: string;
+  readonly owners: readonly (Owner | undefined)[];
+  readonly lists: readonly ListFile[];
+};
 
 /** HAProxy reads no more words than this in one line (MAX_LINE_ARGS); split a longer list over several lines. */
 export const MAX_TOKENS_PER_LINE = 64;
@@ -62,6 +71,7 @@ export function escapeLogFormat(text: string): string {
 export function writeConfig(sections: readonly ConfigSection[]): WrittenConfig {
   const texts: string[] = [];
   const owners: (Owner | undefined)[] = [];
+  const lists = new Map<string, ListFile>();
   const add = (text: string, owner: Owner | undefined): void => {
     texts.push(text);
     owners.push(owner);
@@ -72,9 +82,10 @@ export function writeConfig(sections: readonly ConfigSection[]): WrittenConfig {
     for (const line of section.lines) {
       const owner = line.owner ?? section.owner;
       add(indent + written(line.tokens, owner), owner);
+      for (const list of line.lists ?? []) lists.set(list.name, list);
     }
   }
-  return { text: texts.map((text) => `${text}\n`).join(''), owners };
+  return { text: texts.map((text) => `${text}\n`).join(''), owners, lists: [...lists.values()] };
 }
 
 function headerTokens(section: ConfigSection): string[] {

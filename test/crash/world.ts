@@ -108,7 +108,13 @@ export function renderForTest(tree: LoadBalancerTree): WantedConfiguration | nul
     ]),
   ];
   const text = parts.map((part) => part.line).join('\n');
-  return { text, md5: createHash('md5').update(text).digest('hex'), owners: parts.map((part) => part.owner), frontends: listeners.length };
+  return {
+    text,
+    md5: createHash('md5').update(text).digest('hex'),
+    owners: parts.map((part) => part.owner),
+    lists: [],
+    frontends: listeners.length,
+  };
 }
 
 /** What `haproxy -c` would say. */

@@ -5,6 +5,7 @@ import { test } from 'node:test';
 import type { TestContext } from 'node:test';
 import { newId } from '../../src/lib/ids.ts';
 import { agentPaths, ALREADY_PLUGGED, STALE_GENERATION } from '../../src/wire/agent-api.ts';
+import { aclFile, listPath } from '../../src/wire/list-files.ts';
 import { decodeHeartbeat } from '../../src/wire/heartbeat.ts';
 import type { Heartbeat } from '../../src/wire/heartbeat.ts';
 import { agentConf, configFor, eventually, heartbeatKey, startAmphora, testSubnet, testSubnet6 } from '../support/agent-amphora.ts';
@@ -85,6 +86,7 @@ void test('a configuration is checked, run, reloaded, and reported', { skip }, a
     running: true,
     pid: first,
     generation: 5,
+    lists: [],
   });
 
   // The same again is nothing to do.
@@ -143,6 +145,31 @@ void test('a refused configuration gets the words of HAProxy and leaves the runn
   assert.equal(await amphora.get(), 'one');
   assert.match(readFileSync(`${amphora.folder}/lib/${ids.lb}/haproxy.cfg.new-failed`, 'utf8'), /no-such-word/u);
 });
+
+void test(
+  'a list is taken under the name of its content, and has to be there before the configuration that names it',
+  { skip },
+  async (t) => {
+    const { amphora, ids, config } = await startServing(t);
+    const list = aclFile('allowed', ['192.0.2.0/24']);
+    const path = listPath(`${amphora.folder}/lib`, ids.lb, list.name);
+    const text = config([
+      ['acl', 'allowed', 'src', '-f', path],
+      ['http-request', 'deny', 'unless', 'allowed'],
+    ]);
+    const early = await amphora.call('PUT', agentPaths.haproxyUpload(amphora.amphora_id, ids.lb), text);
+    assert.deepEqual([early.status, early.json.message], [409, 'Conflict']);
+    assert.equal((await amphora.call('PUT', agentPaths.list(ids.lb, list.name), `${list.content}\n`)).status, 400);
+    assert.equal((await amphora.call('PUT', agentPaths.list(ids.lb, '..%2Fx'), list.content)).status, 400);
+    assert.equal((await amphora.call('GET', agentPaths.list(ids.lb, list.name))).status, 404);
+    assert.equal((await amphora.call('PUT', agentPaths.list(ids.lb, list.name), list.content)).status, 200);
+    assert.deepEqual((await amphora.call('GET', agentPaths.list(ids.lb, list.name))).json, { md5sum: list.name.split('.')[1] });
+    assert.deepEqual((await amphora.info()).octavia.loadbalancers[ids.lb]?.lists, [list.name]);
+    assert.equal((await amphora.call('PUT', agentPaths.haproxyUpload(amphora.amphora_id, ids.lb), text)).status, 202);
+    assert.equal((await amphora.call('PUT', agentPaths.service(ids.lb, 'reload'))).status, 202);
+    await assert.rejects(amphora.get(), /status 403/u);
+  },
+);
 
 void test('a configuration that passes the check and cannot be loaded is taken back, and traffic goes on', { skip }, async (t) => {
   const serving = await startServing(t);

@@ -25,6 +25,7 @@ export const sampleSettings: RenderSettings = {
   base_path: '/var/lib/octavia',
   run_path: '/var/lib/octavia',
   maxconn_limit: 9986,
+  has_lists: false,
   nbthread: 1,
   run_as: { user: 'nobody', group: 'nogroup' },
   close_spread_seconds: 5,

@@ -13,6 +13,7 @@ import {
   type PlugVipRequest,
   STALE_GENERATION,
 } from '../../wire/agent-api.ts';
+import type { ListFile } from '../../wire/list-files.ts';
 import { AgentConnections, type AgentRequest, type AgentResponse, AgentUnreachable, type ConnectionOptions } from './agent-connections.ts';
 import { AgentMemory } from './agent-memory.ts';
 
@@ -38,6 +39,8 @@ export type ObservedAgent = {
   readonly plugged: readonly { readonly mac_address: string; readonly addresses: readonly string[] }[];
   /** The most connections that HAProxy can have there; null: not told. */
   readonly maxconn_limit: number | null;
+  /** Names of the lists beside its configuration; null: it takes none, the configuration must do without. */
+  readonly lists: readonly string[] | null;
   /** Changes when the instance boots; null: not told. */
   readonly boot_id: string | null;
   readonly base_path: string;
@@ -74,6 +77,8 @@ export interface AmphoraAgents {
   plugNetwork(amphora: Amphora, plug: PlugNetworkRequest, revision: number, signal: AbortSignal): Promise<void>;
   /** Makes HAProxy run with a configuration: started, changed in flight or reloaded, as the agent finds cheapest. Throws `ConfigRefused`. */
   putHaproxy(amphora: Amphora, loadbalancer_id: string, text: string, revision: number, signal: AbortSignal): Promise<void>;
+  /** Lays a list beside the configuration that is going to name it; only for agents whose `lists` are not null. */
+  putList(amphora: Amphora, loadbalancer_id: string, list: ListFile, revision: number, signal: AbortSignal): Promise<void>;
   /** Gives the agent a new certificate (PEM: key, certificate). */
   putCertificate(amphora: Amphora, pem: string, revision: number, signal: AbortSignal): Promise<void>;
   /** Stops HAProxy and removes its configuration; none there is success. */
@@ -138,6 +143,10 @@ export class AgentClient implements AmphoraAgents {
     this.#memory.noteLoaded(amphora.id, createHash('md5').update(text).digest('hex'));
   }
 
+  async putList(amphora: Amphora, loadbalancer_id: string, list: ListFile, revision: number, signal: AbortSignal): Promise<void> {
+    await this.#expect(amphora, change('PUT', agentPaths.list(loadbalancer_id, list.name), revision, signal, list.content), [200]);
+  }
+
   async putCertificate(amphora: Amphora, pem: string, revision: number, signal: AbortSignal): Promise<void> {
     await this.#expect(amphora, change('PUT', agentPaths.certificate, revision, signal, pem), [200, 202]);
   }
@@ -178,6 +187,7 @@ export class AgentClient implements AmphoraAgents {
       running: held?.running ?? false,
       plugged: state.plugged,
       maxconn_limit: state.maxconn_limit > 0 ? state.maxconn_limit : null,
+      lists: info.capabilities?.includes('lists') === true ? (held?.lists ?? []) : null,
       boot_id: state.boot_id,
       base_path: state.base_path,
       run_path: state.run_path,
@@ -200,6 +210,7 @@ export class AgentClient implements AmphoraAgents {
       running: read<AgentDetails>(amphora, details).haproxy_count > 0,
       plugged: this.#memory.plugged(amphora.id),
       maxconn_limit: null,
+      lists: null,
       boot_id: null,
       base_path: this.#options.base_path,
       run_path: this.#options.base_path,

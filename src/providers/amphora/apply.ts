@@ -108,6 +108,9 @@ async function applyToAgent(doing: Doing, step: AgentStep): Promise<void> {
 
 async function putConfiguration({ tools, pass }: Doing, view: AmphoraView): Promise<void> {
   if (view.wanted === null) return;
+  const held = view.agent?.lists ?? [];
+  for (const list of view.wanted.lists)
+    if (!held.includes(list.name)) await tools.agents.putList(view.amphora, pass.tree.loadbalancer.id, list, pass.revision, pass.signal);
   try {
     await tools.agents.putHaproxy(view.amphora, pass.tree.loadbalancer.id, view.wanted.text, pass.revision, pass.signal);
   } catch (error) {

@@ -6,9 +6,16 @@ import { createHash } from 'node:crypto';
 import type { FakeCompute } from '../../cloud/fake/compute.ts';
 import { type Amphora, Retry } from '../../model/index.ts';
 import type { PlugNetworkRequest } from '../../wire/agent-api.ts';
+import type { ListFile } from '../../wire/list-files.ts';
 import { type AmphoraAgents, ConfigRefused, type ObservedAgent, type VipPlug } from './agent-client.ts';
 
-type Body = { revision: number; text: string | null; plugged: Map<string, readonly string[]>; certificate: string | null };
+type Body = {
+  revision: number;
+  text: string | null;
+  plugged: Map<string, readonly string[]>;
+  certificate: string | null;
+  lists: Map<string, string>;
+};
 
 /** How the agents behave. */
 export type FakeAgentsOptions = {
@@ -41,6 +48,7 @@ export class FakeAgents implements AmphoraAgents {
       running: body.text !== null,
       plugged: [...body.plugged].map(([mac_address, addresses]) => ({ mac_address, addresses })),
       maxconn_limit: null,
+      lists: [...body.lists.keys()],
       boot_id: null,
       base_path: '/var/lib/octavia',
       run_path: '/var/lib/octavia',
@@ -70,6 +78,10 @@ export class FakeAgents implements AmphoraAgents {
     body.text = text;
   }
 
+  async putList(amphora: Amphora, _loadbalancer_id: string, list: ListFile, revision: number): Promise<void> {
+    this.#obey(amphora, revision).lists.set(list.name, list.content);
+  }
+
   async putCertificate(amphora: Amphora, pem: string, revision: number): Promise<void> {
     this.#obey(amphora, revision).certificate = pem;
   }
@@ -91,7 +103,13 @@ export class FakeAgents implements AmphoraAgents {
       return null;
     }
     if (no_answer > 0 && (random?.() ?? 1) < no_answer) return null;
-    const body = this.#bodies.get(instance.compute_id) ?? { revision: 0, text: null, plugged: new Map(), certificate: null };
+    const body = this.#bodies.get(instance.compute_id) ?? {
+      revision: 0,
+      text: null,
+      plugged: new Map(),
+      certificate: null,
+      lists: new Map(),
+    };
     this.#bodies.set(instance.compute_id, body);
     return body;
   }

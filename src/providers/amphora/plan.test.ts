@@ -10,7 +10,7 @@ import { sampleAmphora, sampleId, sampleMember, samplePool, sampleTree } from '.
 
 const now_ms = 1_000_000;
 const lb_id = sampleId('loadbalancer');
-const wanted = { text: 'new', md5: 'new', owners: [], frontends: 1 };
+const wanted = { text: 'new', md5: 'new', owners: [], lists: [], frontends: 1 };
 
 const port = (id: string, name: string, device_id: string, change: Partial<Port> = {}): Port => ({
   id,
@@ -65,6 +65,7 @@ const agent = (change: Partial<ObservedAgent> = {}): ObservedAgent => ({
   running: true,
   plugged: [{ mac_address: vrrp(amphora()).mac_address.toUpperCase(), addresses: ['198.51.100.20', '198.51.100.10'] }],
   maxconn_limit: null,
+  lists: null,
   boot_id: null,
   base_path: '/b',
   run_path: '/r',

@@ -1,6 +1,7 @@
 /** A listener as HAProxy's frontend. */
 import { type Listener, type LoadBalancer, type Owner, Terminal, vipsOf } from '../../../model/index.ts';
 import { type ConfigLine, type ConfigSection, escapeLogFormat } from '../../../wire/haproxy-text.ts';
+import { aclFile, listPath } from '../../../wire/list-files.ts';
 import { backendName, checkedAddress, checkedCidr, line, modeOfListener } from './lines.ts';
 import type { RenderSettings } from './settings.ts';
 
@@ -24,7 +25,7 @@ export function renderFrontend(lb: LoadBalancer, listener: Listener, pool_id: st
     // The last colon divides address and port, also of IPv6: upstream's agent reads it back in this form.
     ...vipsOf(lb).map((vip) => line('bind', `${checkedAddress(vip.ip_address, owner)}:${listener.protocol_port}`)),
     line('mode', modeOfListener(listener)),
-    ...cidrLines(listener, owner),
+    ...cidrLines(lb, listener, owner, settings),
     ...(pool_id === null ? [] : [line('default_backend', backendName(pool_id, listener.id))]),
     line('timeout', 'client', String(listener.timeout_client_data || settings.timeout_client_data)),
     ...(inspect > 0 ? [line('tcp-request', 'inspect-delay', String(inspect))] : []),
@@ -33,16 +34,18 @@ export function renderFrontend(lb: LoadBalancer, listener: Listener, pool_id: st
   return { kind: 'frontend', name: listener.id, owner, lines };
 }
 
-/** Several ACL lines of one name are one list. */
-function cidrLines(listener: Listener, owner: Owner): ConfigLine[] {
+/** A list beside the configuration where there can be one; else several ACL lines of one name, which are one list, too. */
+function cidrLines(lb: LoadBalancer, listener: Listener, owner: Owner, settings: RenderSettings): ConfigLine[] {
   const cidrs = listener.allowed_cidrs.map((cidr) => checkedCidr(cidr, owner));
   if (cidrs.length === 0) return [];
+  const reject = line('tcp-request', 'connection', 'reject', 'unless', 'allowed_cidrs');
+  if (settings.has_lists) {
+    const list = aclFile(`allowed-cidrs-${listener.id}`, cidrs);
+    return [{ tokens: ['acl', 'allowed_cidrs', 'src', '-f', listPath(settings.base_path, lb.id, list.name)], lists: [list] }, reject];
+  }
   const count = Math.ceil(cidrs.length / cidrsPerLine);
   const groups = Array.from({ length: count }, (_, index) => cidrs.slice(index * cidrsPerLine, (index + 1) * cidrsPerLine));
-  return [
-    ...groups.map((group) => line('acl', 'allowed_cidrs', 'src', ...group)),
-    line('tcp-request', 'connection', 'reject', 'unless', 'allowed_cidrs'),
-  ];
+  return [...groups.map((group) => line('acl', 'allowed_cidrs', 'src', ...group)), reject];
 }
 
 function logLines(lb: LoadBalancer, listener: Listener, settings: RenderSettings): ConfigLine[] {

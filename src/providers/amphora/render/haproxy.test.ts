@@ -290,3 +290,15 @@ test('refusals are read in the forms of HAProxy 2.6 and 3.0', () => {
   assert.equal(ownerOfRefusal('[ALERT]    (7) : config : parsing [/x/haproxy.cfg:2] : bad\n', rendered), null);
   assert.equal(ownerOfRefusal('Segmentation fault\n', rendered), null);
 });
+
+test('allowed CIDRs lie in a list beside the configuration where the agent takes lists', () => {
+  const tree = sampleTree({ listeners: [sampleListener({ allowed_cidrs: ['10.0.0.0/8', '2001:db8::/32'] })] });
+  const rendered = render(tree, { ...settings, has_lists: true });
+  assert.deepEqual(
+    rendered.lists.map((list) => list.content),
+    ['10.0.0.0/8\n2001:db8::/32\n'],
+  );
+  const path = `/var/lib/octavia/${tree.loadbalancer.id}/lists/${rendered.lists[0]?.name}`;
+  assert.ok(rendered.text.includes(`    acl allowed_cidrs src -f ${path}\n    tcp-request connection reject unless allowed_cidrs\n`));
+  assert.deepEqual(render(tree).lists, []);
+});

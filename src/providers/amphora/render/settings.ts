@@ -9,6 +9,8 @@ export type RenderSettings = {
   readonly run_path: string;
   /** The most connections that HAProxy can have there, as the agent reports it; null: not known, no clamp. */
   readonly maxconn_limit: number | null;
+  /** Does the agent take lists beside the configuration (`wire/list-files.ts`)? Then entries that come and go lie in lists, else in the lines. */
+  readonly has_lists: boolean;
   /** Threads of HAProxy; null: left to HAProxy. */
   readonly nbthread: number | null;
   /** Who HAProxy becomes after its start; null: it is started without root. The group is null where the agent sets it (upstream's). */
