@@ -5,13 +5,13 @@ import { amphoraStatistics, findLiveAmphora } from '../db/statistics.ts';
 import { type Amphora, Fault } from '../model/index.ts';
 import type { Answer, Call } from './call.ts';
 import { changeLoadBalancer, immutable } from './change.ts';
-import { enforce } from './policy.ts';
+import { enforce } from './policy/enforce.ts';
 import { notFound, showMany, showOne } from './read.ts';
 import { amphorae } from './resources.ts';
 
 /** `GET /amphorae` */
 export async function listAmphorae(call: Call): Promise<Answer> {
-  enforce(call.caller, 'amphora', 'get_all', null);
+  enforce(call, 'amphora', 'get_all', call.caller.project_id);
   return showMany(call, amphorae, { anyProject: true });
 }
 
@@ -20,7 +20,7 @@ export const showAmphora = (call: Call): Promise<Answer> => showOne(call, amphor
 
 async function findAmphora(call: Call, action: string): Promise<Amphora> {
   const id = call.params['id'] ?? '';
-  enforce(call.caller, 'amphora', action, null);
+  enforce(call, 'amphora', action, call.caller.project_id);
   const amphora = await findLiveAmphora(call.deps.db.read, id);
   if (amphora === undefined) throw notFound('Amphora', id);
   return amphora;
@@ -29,7 +29,7 @@ async function findAmphora(call: Call, action: string): Promise<Amphora> {
 /** `GET /amphorae/:id/stats`: its counters, one entry for each listener. */
 export async function showAmphoraStatistics(call: Call): Promise<Answer> {
   const id = call.params['id'] ?? '';
-  enforce(call.caller, 'amphora', 'get_stats', null);
+  enforce(call, 'amphora', 'get_stats', call.caller.project_id);
   const rows = await amphoraStatistics(call.deps.db.read, id);
   if (rows.length === 0) throw notFound('Amphora stats for', id);
   return { status: 200, body: { amphora_stats: rows } };

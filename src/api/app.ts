@@ -1,6 +1,7 @@
 /** The HTTP server of the load-balancer API. */
 import type { Socket } from 'node:net';
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest, type HTTPMethods } from 'fastify';
+import type { Caller } from '../cloud/identity.ts';
 import { newId } from '../lib/ids.ts';
 import { acceptsJson } from './http/accept.ts';
 import { readJson } from './http/body.ts';
@@ -11,6 +12,7 @@ import { healthAnswer } from './http/healthcheck.ts';
 import { checkSender, corsHeaders } from './http/origin.ts';
 import { parseQuery } from './http/query.ts';
 import { createRouters, findRoute } from './routes.ts';
+import { withRights } from './policy/enforce.ts';
 import { versionList } from './http/versions.ts';
 
 /** Every method that Node's parser lets through and Fastify knows. */
@@ -84,7 +86,7 @@ async function answerCall(
   reply: FastifyReply,
 ): Promise<FastifyReply> {
   const [path = '', search = ''] = splitUrl(request.raw.url ?? '/');
-  const caller = await deps.identity.authenticate(request.headers['x-auth-token'] as string | undefined);
+  const caller = await callerOf(deps, request);
   if (!acceptsJson(request.headers.accept))
     return send(request, reply, refusalAnswer(406, 'Not Acceptable', 'Only content type application/json is accepted.'));
   const match = findRoute(routers, request.method, path);
@@ -101,6 +103,13 @@ async function answerCall(
     body: () => readJson(request.body as Uint8Array | undefined, request.headers['content-type']),
   });
   return send(request, reply, answer);
+}
+
+/** Who calls, with the rights that the policy gives. Throws `Fault` 401 or 503. */
+async function callerOf(deps: ApiDeps, request: FastifyRequest): Promise<Caller> {
+  const { 'x-auth-token': token, 'x-service-token': serviceToken } = request.headers as Record<string, string | undefined>;
+  const caller = await deps.identity.authenticate(token, serviceToken);
+  return deps.options.noauth ? caller : withRights(caller, deps.policy?.());
 }
 
 function splitUrl(url: string): [string, string] {

@@ -9,6 +9,7 @@ import type { Logger } from '../lib/log.ts';
 import type { ListenerLimits } from '../model/rules/listener.ts';
 import type { MonitorLimits } from '../model/rules/healthmonitor.ts';
 import type { Change } from '../providers/provider.ts';
+import type { Policy } from './policy/policy.ts';
 import type { LoadBalancer, LoadBalancerTree } from '../model/index.ts';
 
 /** What the API needs of a provider. */
@@ -86,6 +87,8 @@ export type ApiDeps = {
   /** Without it references to certificates are taken as they are. */
   readonly certificates?: CertificateCatalog;
   readonly options: ApiOptions;
+  /** The rules in force now; they change when their file does. Without it those built in hold. */
+  readonly policy?: () => Policy;
   readonly clock: Clock;
   readonly log: Logger;
   /** Further services on the same port: identity, network, key manager, dashboard, metrics. */

@@ -7,7 +7,7 @@ import { changeLoadBalancer, checkQuota, markPool, partGate, updatedIdentity } f
 import { changedColumns, hasTagTwice, tagsOf } from './request/fill.ts';
 import { checkPoolMutable } from './members.ts';
 import { namesIn, newHealthMonitor, noOption } from './tree/new-rows.ts';
-import { enforce } from './policy.ts';
+import { enforce } from './policy/enforce.ts';
 import { findPool, poolIn, withPool } from './pools.ts';
 import { presentStored, updateTags } from './present.ts';
 import { notFound, showMany, showOne } from './read.ts';
@@ -28,7 +28,7 @@ export async function createHealthMonitor(call: Call): Promise<Answer> {
   if (body['pool_id'] === null) throw notFound('Pool', null);
   const found = await findPool(call, body['pool_id'] as string);
   const { id: pool_id, loadbalancer_id, project_id } = found;
-  enforce(call.caller, 'healthmonitor', 'post', project_id);
+  enforce(call, 'healthmonitor', 'post', project_id);
   const { options } = call.deps;
   checkPoolMutable(found);
   const answer = await changeLoadBalancer(call, loadbalancer_id, partGate, async (space) => {
@@ -56,7 +56,7 @@ async function findMonitor(call: Call, action: string): Promise<{ readonly monit
   const id = call.params['id'] ?? '';
   const monitor = await findRow(call.deps.db.read, 'healthmonitor', id);
   if (monitor === undefined) throw notFound('Health Monitor', id);
-  enforce(call.caller, 'healthmonitor', action, monitor.project_id);
+  enforce(call, 'healthmonitor', action, monitor.project_id);
   return { monitor, pool: await findPool(call, monitor.pool_id) };
 }
 

@@ -8,7 +8,7 @@ import { checkCertificates } from './request/certificates.ts';
 import { changeLoadBalancer, checkQuota, partGate, updatedIdentity } from './change.ts';
 import { changedColumns, hasTagTwice, tagsOf } from './request/fill.ts';
 import { listenerTlsDefaults, namesIn, newListener } from './tree/new-rows.ts';
-import { enforce } from './policy.ts';
+import { enforce } from './policy/enforce.ts';
 import { presentStored, updateTags } from './present.ts';
 import { notFound, showMany, showOne } from './read.ts';
 import { readObject } from './request/read-object.ts';
@@ -28,7 +28,7 @@ export async function createListener(call: Call): Promise<Answer> {
   const loadbalancer_id = body['loadbalancer_id'] as string | null;
   const loadbalancer = loadbalancer_id === null ? undefined : await findRow(call.deps.db.read, 'loadbalancer', loadbalancer_id);
   if (loadbalancer === undefined) throw notFound('Load Balancer', loadbalancer_id);
-  enforce(call.caller, 'listener', 'post', loadbalancer.project_id);
+  enforce(call, 'listener', 'post', loadbalancer.project_id);
   await checkCertificatesOf(call, loadbalancer, body);
   const { options } = call.deps;
   const answer = await changeLoadBalancer(call, loadbalancer.id, partGate, async ({ tx, tree, now }) => {
@@ -70,7 +70,7 @@ async function findListener(call: Call, action: string): Promise<Listener> {
   const id = call.params['id'] ?? '';
   const listener = await findRow(call.deps.db.read, 'listener', id);
   if (listener === undefined) throw notFound('Listener', id);
-  enforce(call.caller, 'listener', action, listener.project_id);
+  enforce(call, 'listener', action, listener.project_id);
   return listener;
 }
 

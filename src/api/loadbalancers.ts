@@ -8,7 +8,7 @@ import { refusal } from '../model/rules/listener.ts';
 import type { Answer, Call } from './call.ts';
 import { changeLoadBalancer, updatedIdentity, wholeGate } from './change.ts';
 import { changedColumns } from './request/fill.ts';
-import { enforce } from './policy.ts';
+import { enforce } from './policy/enforce.ts';
 import { presentStored, updateTags } from './present.ts';
 import { isTrue } from './http/query.ts';
 import { notFound, showMany, showOne } from './read.ts';
@@ -29,7 +29,7 @@ async function findLoadBalancer(call: Call, action: string): Promise<LoadBalance
   const id = call.params['id'] ?? '';
   const loadbalancer = await findRow(call.deps.db.read, 'loadbalancer', id);
   if (loadbalancer === undefined) throw notFound('Load Balancer', id);
-  enforce(call.caller, 'loadbalancer', action, loadbalancer.project_id);
+  enforce(call, 'loadbalancer', action, loadbalancer.project_id);
   return loadbalancer;
 }
 
@@ -37,7 +37,7 @@ async function findLoadBalancer(call: Call, action: string): Promise<LoadBalance
 export async function updateLoadBalancer(call: Call): Promise<Answer> {
   const body = readObject(call, loadbalancers, bodies.loadbalancer.put);
   const { id, project_id } = await findLoadBalancer(call, 'put');
-  if (Object.hasOwn(body, 'vip_sg_ids')) enforce(call.caller, 'loadbalancer', 'put:vip_sg_ids', project_id);
+  if (Object.hasOwn(body, 'vip_sg_ids')) enforce(call, 'loadbalancer', 'put:vip_sg_ids', project_id);
   await checkNamed(call, body);
   const answer = await changeLoadBalancer(call, id, wholeGate(['ACTIVE']), async ({ tx, tree, now }) => {
     const change = { ...(changedColumns(loadbalancerFields, body, call.deps.options) as Partial<LoadBalancer>), ...updatedIdentity(now) };
@@ -114,7 +114,7 @@ export async function showStatusTree(call: Call): Promise<Answer> {
   const id = call.params['id'] ?? '';
   const tree = await loadTree(call.deps.db.read, id);
   if (tree === null || tree.loadbalancer.provisioning_status === 'DELETED') throw notFound('Load Balancer', id);
-  enforce(call.caller, 'loadbalancer', 'get_status', tree.loadbalancer.project_id);
+  enforce(call, 'loadbalancer', 'get_status', tree.loadbalancer.project_id);
   return { status: 200, body: { statuses: { loadbalancer: statusTree(tree) } } };
 }
 

@@ -8,7 +8,7 @@ import { changeLoadBalancer, checkQuota, markPool, partGate, updatedIdentity, ty
 import { newColumns, tagsOf } from './request/fill.ts';
 import { checkPoolMutable, checkSriov, checkSubnets } from './members.ts';
 import { newMember } from './tree/new-rows.ts';
-import { enforce } from './policy.ts';
+import { enforce } from './policy/enforce.ts';
 import { findPool, poolIn, withPool } from './pools.ts';
 import { isTrue } from './http/query.ts';
 import { readList } from './request/read-object.ts';
@@ -27,7 +27,7 @@ export async function batchMembers(call: Call): Promise<Answer> {
   const found = await findPool(call, call.params['pool_id'] ?? '');
   const list = readList(call, { root: 'members', argument: 'members_' }, bodies.member.batch);
   const isAdditive = isTrue(call.query.last('additive_only'));
-  for (const action of ['post', 'put', ...(isAdditive ? [] : ['delete'])]) enforce(call.caller, 'member', action, found.project_id);
+  for (const action of ['post', 'put', ...(isAdditive ? [] : ['delete'])]) enforce(call, 'member', action, found.project_id);
   for (const body of list) {
     checkMemberAddress(body['address'] as string, call.deps.options.reserved_ips);
     checkSriov(body);

@@ -7,7 +7,7 @@ import type { Answer, Call } from './call.ts';
 import { changeLoadBalancer, checkQuota, immutable, markPool, partGate, updatedIdentity } from './change.ts';
 import { changedColumns, hasTagTwice, tagsOf } from './request/fill.ts';
 import { newMember } from './tree/new-rows.ts';
-import { enforce } from './policy.ts';
+import { enforce } from './policy/enforce.ts';
 import { findPool, poolIn, withPool } from './pools.ts';
 import { presentStored, updateTags } from './present.ts';
 import { notFound, showMany, showOne } from './read.ts';
@@ -21,7 +21,7 @@ const poolOf = (call: Call): Promise<Pool> => findPool(call, call.params['pool_i
 /** `GET /pools/:pool_id/members` */
 export async function listMembers(call: Call): Promise<Answer> {
   const pool = await poolOf(call);
-  enforce(call.caller, 'member', 'get_all', pool.project_id);
+  enforce(call, 'member', 'get_all', pool.project_id);
   return showMany(call, members, { where: [{ column: 'pool_id', value: pool.id }], anyProject: true });
 }
 
@@ -53,7 +53,7 @@ export function checkSriov(body: JsonObject): void {
 export async function createMember(call: Call): Promise<Answer> {
   const body = readObject(call, members, bodies.member.post);
   const { id: pool_id, loadbalancer_id, project_id, provisioning_status } = await poolOf(call);
-  enforce(call.caller, 'member', 'post', project_id);
+  enforce(call, 'member', 'post', project_id);
   checkSriov(body);
   await checkSubnets(call, [body]);
   checkPoolMutable({ id: pool_id, provisioning_status });
@@ -97,7 +97,7 @@ async function findMember(call: Call, action: string): Promise<{ readonly pool: 
   const id = call.params['id'] ?? '';
   const found = await findMemberOf(call.deps.db.read, pool.id, id);
   if (found === undefined) throw notFound('Member', id);
-  enforce(call.caller, 'member', action, found.project_id);
+  enforce(call, 'member', action, found.project_id);
   return { pool, id };
 }
 

@@ -8,7 +8,7 @@ import { checkCertificates } from './request/certificates.ts';
 import { changeLoadBalancer, checkQuota, markPool, partGate, updatedIdentity } from './change.ts';
 import { changedColumns, hasTagTwice, tagsOf } from './request/fill.ts';
 import { namesIn, newPool, poolTlsDefaults, wholePersistence } from './tree/new-rows.ts';
-import { enforce } from './policy.ts';
+import { enforce } from './policy/enforce.ts';
 import { presentStored, updateTags } from './present.ts';
 import { notFound, showMany, showOne } from './read.ts';
 import { readObject } from './request/read-object.ts';
@@ -28,7 +28,7 @@ export async function createPool(call: Call): Promise<Answer> {
   const { loadbalancer_id, project_id } = await findParent(call, body);
   if (((body['members'] as unknown[] | null | undefined) ?? []).length > 0 || (body['healthmonitor'] ?? null) !== null)
     throw refusal('members and healthmonitor can only be given when a whole load balancer is created.');
-  enforce(call.caller, 'pool', 'post', project_id);
+  enforce(call, 'pool', 'post', project_id);
   await checkCertificates(call, body);
   const answer = await changeLoadBalancer(call, loadbalancer_id, partGate, async (space) => {
     const { tx, tree, now } = space;
@@ -97,7 +97,7 @@ export const withPool = (tree: LoadBalancerTree, pool: PoolTree): LoadBalancerTr
 export async function updatePool(call: Call): Promise<Answer> {
   const body = readObject(call, pools, bodies.pool.put);
   const { id, loadbalancer_id, project_id } = await findPool(call, call.params['id'] ?? '');
-  enforce(call.caller, 'pool', 'put', project_id);
+  enforce(call, 'pool', 'put', project_id);
   await checkCertificates(call, body);
   const answer = await changeLoadBalancer(call, loadbalancer_id, partGate, async (space) => {
     const { tx, tree, now } = space;
@@ -146,7 +146,7 @@ function changedPersistence(given: unknown, before: Pool): Pool['session_persist
 /** `DELETE /pools/:id` */
 export async function deletePool(call: Call): Promise<Answer> {
   const { id, loadbalancer_id, project_id } = await findPool(call, call.params['id'] ?? '');
-  enforce(call.caller, 'pool', 'delete', project_id);
+  enforce(call, 'pool', 'delete', project_id);
   await changeLoadBalancer(call, loadbalancer_id, partGate, async (space) => {
     const { tx, tree, now } = space;
     const pool = { ...poolIn(tree, id), provisioning_status: 'PENDING_DELETE' as const };

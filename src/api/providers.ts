@@ -2,7 +2,7 @@
 import { Fault } from '../model/index.ts';
 import type { Answer, Call } from './call.ts';
 import { readFields } from './request/list-args.ts';
-import { enforce } from './policy.ts';
+import { enforce } from './policy/enforce.ts';
 
 type Described = { readonly name: string; readonly description: string };
 
@@ -45,7 +45,7 @@ const capabilities: Readonly<Record<string, { readonly flavor: readonly Describe
 
 /** `GET /providers` */
 export function listProviders(call: Call): Answer {
-  enforce(call.caller, 'provider', 'get_all', call.caller.project_id);
+  enforce(call, 'provider', 'get_all', call.caller.project_id);
   const list = Object.entries(call.deps.options.enabled_provider_drivers).map(([name, description]) => ({ name, description }));
   return { status: 200, body: { providers: selectFields(call, list) } };
 }
@@ -58,7 +58,7 @@ export const listZoneCapabilities = (call: Call): Answer =>
   listCapabilities(call, 'provider-availability-zone', 'zone', 'availability_zone_capabilities');
 
 function listCapabilities(call: Call, policy: string, of: 'flavor' | 'zone', root: string): Answer {
-  enforce(call.caller, policy, 'get_all', call.caller.project_id);
+  enforce(call, policy, 'get_all', call.caller.project_id);
   const name = call.params['id'] ?? '';
   if (!Object.hasOwn(call.deps.options.enabled_provider_drivers, name)) throw new Fault(400, `Provider '${name}' is not enabled.`);
   const known = Object.hasOwn(capabilities, name) ? capabilities[name] : undefined;

@@ -5,7 +5,7 @@ import type { Quota } from '../db/tables.ts';
 import { Fault, type Fields } from '../model/index.ts';
 import { nullableInteger } from '../model/field.ts';
 import type { Answer, Call } from './call.ts';
-import { enforce } from './policy.ts';
+import { enforce } from './policy/enforce.ts';
 import { readFields } from './request/list-args.ts';
 import { showMany } from './read.ts';
 import { readObject } from './request/read-object.ts';
@@ -73,7 +73,7 @@ const projectOf = (call: Call): string => {
 /** `GET /quotas/:id`: a project without limits of its own has the defaults. */
 export async function showQuota(call: Call): Promise<Answer> {
   const project_id = call.params['id'] ?? '';
-  enforce(call.caller, 'quota', 'get_one', project_id);
+  enforce(call, 'quota', 'get_one', project_id);
   const stored = await findQuota(call.deps.db.read, project_id);
   const { options } = call.deps;
   return { status: 200, body: { quota: present(project_id, withDefaults(stored, options.quotas), readFields(call.query, options)) } };
@@ -82,7 +82,7 @@ export async function showQuota(call: Call): Promise<Answer> {
 /** `GET /quotas/:id/default` */
 export function showDefaultQuota(call: Call): Answer {
   const project_id = call.params['id'] ?? '';
-  enforce(call.caller, 'quota', 'get_defaults', project_id);
+  enforce(call, 'quota', 'get_defaults', project_id);
   return { status: 200, body: { quota: present(project_id, call.deps.options.quotas, null) } };
 }
 
@@ -90,7 +90,7 @@ export function showDefaultQuota(call: Call): Answer {
 export async function updateQuota(call: Call): Promise<Answer> {
   const body = readObject(call, quotas, bodies.quota);
   const project_id = projectOf(call);
-  enforce(call.caller, 'quota', 'put', project_id);
+  enforce(call, 'quota', 'put', project_id);
   const change: Partial<Record<QuotaName, number | null>> = {};
   for (const [name, value] of Object.entries(body)) change[aliases[name] ?? (name as QuotaName)] = value as number | null;
   const stored = await call.deps.db.tx((tx) => setQuota(tx, project_id, change));
@@ -100,7 +100,7 @@ export async function updateQuota(call: Call): Promise<Answer> {
 /** `DELETE /quotas/:id`: the defaults hold again. */
 export async function deleteQuota(call: Call): Promise<Answer> {
   const project_id = projectOf(call);
-  enforce(call.caller, 'quota', 'delete', project_id);
+  enforce(call, 'quota', 'delete', project_id);
   if (!(await call.deps.db.tx((tx) => resetQuota(tx, project_id)))) throw new Fault(404, `Quotas ${project_id} not found.`);
   return { status: 202 };
 }

@@ -5,7 +5,7 @@ import { readMany } from '../db/read-many.ts';
 import { Fault } from '../model/index.ts';
 import type { Answer, Call } from './call.ts';
 import { type Filters, readFields, readFilters, readLimit, readSort, readTags } from './request/list-args.ts';
-import { enforce, projectOfList } from './policy.ts';
+import { enforce, projectOfList } from './policy/enforce.ts';
 import { groupRelated, presenterOf, type Resource, type Row } from './resource.ts';
 
 /** The fault for an id that names nothing (or nothing any more). */
@@ -25,7 +25,8 @@ export async function showOne(
   const [rows, ...relations] = await readMany(db.read, [listQuery(db.read, resource.table, query), ...resource.relations(db.read, ids)]);
   const row = rows?.[0] as Row | undefined;
   if (row === undefined) throw notFound(resource.title, id);
-  enforce(call.caller, resource.policy, action, (row['project_id'] as string | null) ?? null);
+  // What belongs to no project is judged as if it were the caller's.
+  enforce(call, resource.policy, action, Object.hasOwn(row, 'project_id') ? (row['project_id'] as string | null) : call.caller.project_id);
   const field = call.params['field'];
   const only = field === undefined ? readFields(call.query, options) : new Set([field]);
   return { status: 200, body: { [resource.root]: presenterOf(resource)(row, groupRelated(resource, relations), only) } };
@@ -48,7 +49,7 @@ export type Scope = {
 export async function showMany(call: Call, resource: Resource, scope: Scope = {}): Promise<Answer> {
   const { query, deps } = call;
   const asked = query.last('project_id') ?? query.last('tenant_id') ?? null;
-  const project_id = scope.anyProject ? asked : projectOfList(call.caller, resource.policy, asked);
+  const project_id = scope.anyProject ? asked : projectOfList(call, resource.policy, asked);
   const filters = readFilters(resource, query, deps.options);
   const sort = readSort(resource, query, deps.options, scope.idColumn ?? 'id');
   const limit = readLimit(query, deps.options);

@@ -8,13 +8,18 @@ export type Caller = {
   readonly project_id: string | null;
   readonly domain_id: string | null;
   readonly roles: readonly string[];
-  /** Everything is allowed: noauth, or the role `admin`. */
+  /** Everything is allowed: noauth, or the role `admin` (the load-balancer API goes by its policy instead). */
   readonly is_admin: boolean;
   readonly system_scope: boolean;
+  /** Roles of the service that passes the request on, by its own token; absent without one. */
+  readonly service_roles?: readonly string[];
 };
 
 /** Turns the token of a request into its caller. */
 export interface Identity {
-  /** Throws `Fault` 401 when the token is missing, expired, revoked or forged, 503 when the identity service cannot be asked. */
-  authenticate(token: string | undefined): Promise<Caller>;
+  /**
+   * Throws `Fault` 401 when the token is missing, expired, revoked or forged, 503 when the identity service cannot be asked.
+   * `service_token` is that of a service that passes on a user's request.
+   */
+  authenticate(token: string | undefined, service_token?: string): Promise<Caller>;
 }

@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import type { FastifyInstance } from 'fastify';
 import { createApi } from '../api/app.ts';
+import type { Policy } from '../api/policy/policy.ts';
 import type { Identity } from '../cloud/identity.ts';
 import type { Config } from '../config/table.ts';
 import type { Database, Tx } from '../db/database.ts';
@@ -25,6 +26,8 @@ export type ControllerParts = {
   readonly identity: Identity;
   readonly cloud: AmphoraCloud;
   readonly tools: Tools;
+  /** The rules in force now. */
+  readonly policy: () => Policy;
   readonly facades: readonly ((app: FastifyInstance) => void)[];
   /** Where heartbeats are received; null: no health manager in this process. */
   readonly heartbeat_address: string | null;
@@ -84,9 +87,9 @@ export async function startControllers(parts: ControllerParts, roles: Roles): Pr
 }
 
 async function listen(parts: ControllerParts, providers: ReadonlyMap<string, Provider<unknown, Step, Tx>>): Promise<FastifyInstance> {
-  const { config, db, identity, cloud, clock, log, facades } = parts;
+  const { config, db, identity, cloud, clock, log, facades, policy } = parts;
   const { catalog, ports } = cloud;
-  const app = createApi({ db, identity, catalog, ports, providers, options: apiOptions(config), clock, log, plugins: facades });
+  const app = createApi({ db, identity, catalog, ports, providers, options: apiOptions(config), policy, clock, log, plugins: facades });
   await app.listen({ host: config.api_settings.bind_host, port: config.api_settings.bind_port });
   return app;
 }

@@ -1,7 +1,7 @@
 /** Opens everything below the controllers: state, database, identity, cloud and agents; in the order in which each needs the last. */
 import { randomBytes, randomUUID } from 'node:crypto';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import type { FastifyInstance } from 'fastify';
 import { registerIdentity } from '../api/identity/register.ts';
 import { registerNetwork } from '../api/network/register.ts';
@@ -28,6 +28,7 @@ import { createPkiFiles, loadPki, type Pki } from '../providers/amphora/pki.ts';
 import { type AmphoraCloud, amphoraTools, openAgents } from './amphora-tools.ts';
 import type { ControllerParts } from './controllers.ts';
 import type { LocalCloud } from './local-cloud.ts';
+import { openPolicy } from './policy-files.ts';
 import { type State, StartRefused } from './state.ts';
 
 /** Everything that controllers stand on. */
@@ -45,6 +46,7 @@ export async function open(config: Config, state: State, base_url: string, log: 
       clock: systemClock,
     });
     const identity = await openIdentity(config, state, store, base_url, tell);
+    const policy = openPolicy(config, dirname(process.env['OCTAVIA_CONFIG'] ?? ''), systemClock, log);
     const pki = await openPki(config);
     const { cloud, local, network, fake } = await openCloud(config, state, store, identity.service_project_id, log, tell);
     const agents =
@@ -68,12 +70,14 @@ export async function open(config: Config, state: State, base_url: string, log: 
       identity: identity.identity,
       cloud,
       tools: amphoraTools(config, cloud, agents, pki, systemClock),
+      policy: policy.current,
       facades,
       heartbeat_address,
       clock: systemClock,
       log,
       local,
       async close() {
+        policy.stop();
         if ('close' in agents) await agents.close();
         await db.close();
       },

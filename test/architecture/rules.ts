@@ -53,6 +53,7 @@ export const purePaths: readonly RegExp[] = [
   /^src\/model\//u,
   /^src\/providers\/amphora\/render\//u,
   /^src\/providers\/amphora\/plan[^/]*\.ts$/u,
+  /^src\/api\/policy\//u,
   /^src\/health\/derive-status\.ts$/u,
 ];
 

@@ -4,7 +4,7 @@ import type { Caller } from '../../cloud/identity.ts';
 import { acceptsJson } from './accept.ts';
 import { readJson } from './body.ts';
 import { newOrderedId } from '../tree/ids.ts';
-import { isAllowed, projectOfList } from '../policy.ts';
+import { isAllowed, projectOfList } from '../policy/enforce.ts';
 import { pythonRepr } from '../request/python-text.ts';
 import { isTrue, parseQuery } from './query.ts';
 import { createRouter } from './router.ts';
@@ -94,14 +94,18 @@ test('both families of roles give the rights of their project only, administrato
     ['unrelated', 'loadbalancer', 'get_one', 'p', false],
   ];
   for (const [role, resource, action, project_id, expected] of cases)
-    assert.equal(isAllowed(caller([role]), resource, action, project_id), expected, `${role} ${resource}:${action} in ${project_id}`);
-  assert.equal(isAllowed(caller([], null, true), 'loadbalancer', 'put_failover', 'p'), true);
+    assert.equal(
+      isAllowed({ caller: caller([role]), deps: {} }, resource, action, project_id),
+      expected,
+      `${role} ${resource}:${action} in ${project_id}`,
+    );
+  assert.equal(isAllowed({ caller: caller([], null, true), deps: {} }, 'loadbalancer', 'put_failover', 'p'), true);
 });
 
 test('a list is limited to the project of the caller unless it may see all', () => {
-  assert.equal(projectOfList(caller(['reader']), 'loadbalancer', null), 'p');
-  assert.equal(projectOfList(caller(['admin']), 'loadbalancer', null), null);
-  assert.equal(projectOfList(caller(['admin']), 'loadbalancer', 'other'), 'other');
-  assert.throws(() => projectOfList(caller(['reader']), 'loadbalancer', 'other'), { status: 403 });
-  assert.throws(() => projectOfList(caller(['reader'], null), 'loadbalancer', null), { status: 403 });
+  assert.equal(projectOfList({ caller: caller(['reader']), deps: {} }, 'loadbalancer', null), 'p');
+  assert.equal(projectOfList({ caller: caller(['admin']), deps: {} }, 'loadbalancer', null), null);
+  assert.equal(projectOfList({ caller: caller(['admin']), deps: {} }, 'loadbalancer', 'other'), 'other');
+  assert.throws(() => projectOfList({ caller: caller(['reader']), deps: {} }, 'loadbalancer', 'other'), { status: 403 });
+  assert.throws(() => projectOfList({ caller: caller(['reader'], null), deps: {} }, 'loadbalancer', null), { status: 403 });
 });

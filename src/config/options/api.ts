@@ -75,6 +75,21 @@ export const keystone_authtoken = {
 /** `[service_auth]` */
 export const service_auth = identity;
 
+/** `[oslo_policy]`: who may do what. */
+export const oslo_policy = {
+  policy_file: text(
+    'policy.yaml',
+    'File of rules that replace those built in; a relative name is looked up beside the configuration, then in the state folder. A change counts within two seconds.',
+  ),
+  policy_dirs: list(['policy.d'], 'Folders of further such files, read after it in the order of their names.'),
+  policy_default_rule: text('default', 'Rule that stands for rules that are named but not defined.'),
+  enforce_scope: flag(false, 'Refuse tokens whose scope is the system or a domain.'),
+  enforce_new_defaults: flag(
+    false,
+    "Only Keystone's default roles (reader, member, admin) count; otherwise the load-balancer_* roles count beside them.",
+  ),
+} as const;
+
 /** `[quotas]`: -1 is without limit. */
 export const quotas = {
   default_load_balancer_quota: integer(-1, 'Load balancers a project may have.', { min: -1 }),
