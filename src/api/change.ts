@@ -8,7 +8,8 @@ import { type QuotaName, quotaExceeded } from '../db/quotas.ts';
 import { bumpGeneration } from '../db/reconciliations.ts';
 import { lockRow, updateRows } from '../db/rows.ts';
 import { loadTree } from '../db/tree.ts';
-import { Fault, type Listener, type LoadBalancer, type LoadBalancerTree, type ProvisioningStatus } from '../model/index.ts';
+import { Fault, type ListenerTree, type LoadBalancer, type LoadBalancerTree, type ProvisioningStatus } from '../model/index.ts';
+import { poolIdsOf } from '../model/rules/l7policy.ts';
 import type { Change } from '../providers/provider.ts';
 import type { Call } from './call.ts';
 import { type ApiDeps, type ApiProvider, timestamp } from './deps.ts';
@@ -97,8 +98,8 @@ const quotaTitle = (name: QuotaName): string =>
   ({ loadbalancer: 'Load Balancer', healthmonitor: 'Health Monitor' })[name as string] ?? name.charAt(0).toUpperCase() + name.slice(1);
 
 /** The listeners that a pool serves. */
-export const listenersOf = (tree: LoadBalancerTree, pool_id: string): Listener[] =>
-  tree.listeners.filter((each) => each.default_pool_id === pool_id);
+export const listenersOf = (tree: LoadBalancerTree, pool_id: string): ListenerTree[] =>
+  tree.listeners.filter((each) => poolIdsOf(each).has(pool_id));
 
 /** Marks what a change of a pool touches: the listeners that use it and, unless it is new or going, the pool. */
 export async function markPool({ tx, tree, now }: Workspace, pool_id: string, self: boolean): Promise<void> {

@@ -1,7 +1,7 @@
 /** Listeners (api-ref "Listeners"). */
 import { findRow, insertRows, insertTags, updateRows } from '../db/rows.ts';
 import { sumStatistics } from '../db/statistics.ts';
-import { Fault, type Listener, listenerFields, type LoadBalancer, type LoadBalancerTree } from '../model/index.ts';
+import { Fault, type Listener, listenerFields, type ListenerTree, type LoadBalancer, type LoadBalancerTree } from '../model/index.ts';
 import { checkListenerFields, checkListenerPlace, refusal } from '../model/rules/listener.ts';
 import type { Answer, Call } from './call.ts';
 import { checkCertificates } from './request/certificates.ts';
@@ -46,7 +46,7 @@ export async function createListener(call: Call): Promise<Answer> {
     await insertRows(tx, 'listener', [listener]);
     await insertTags(tx, [{ id: listener.id, tags: tagsOf(body) ?? [] }]);
     return {
-      tree: { ...tree, listeners: [...tree.listeners, listener] },
+      tree: { ...tree, listeners: [...tree.listeners, { ...listener, l7policies: [] }] },
       change: { action: 'create', owner: { type: 'listener', id: listener.id } },
       result: await presentStored(call, tx, listeners, listener),
     };
@@ -74,11 +74,18 @@ async function findListener(call: Call, action: string): Promise<Listener> {
   return listener;
 }
 
-const listenerIn = (tree: LoadBalancerTree, id: string): Listener => {
+/** The listener within its locked tree. Throws `Fault` 404 when it is gone meanwhile. */
+export const listenerIn = (tree: LoadBalancerTree, id: string): ListenerTree => {
   const listener = tree.listeners.find((each) => each.id === id);
   if (listener === undefined) throw notFound('Listener', id);
   return listener;
 };
+
+/** The tree with one listener replaced. */
+export const withListener = (tree: LoadBalancerTree, listener: ListenerTree): LoadBalancerTree => ({
+  ...tree,
+  listeners: tree.listeners.map((each) => (each.id === listener.id ? listener : each)),
+});
 
 /** `PUT /listeners/:id` */
 export async function updateListener(call: Call): Promise<Answer> {
@@ -88,7 +95,7 @@ export async function updateListener(call: Call): Promise<Answer> {
   const answer = await changeLoadBalancer(call, loadbalancer_id, partGate, async ({ tx, tree, now }) => {
     const before = listenerIn(tree, id);
     const change = { ...listenerChange(call, body, before), ...updatedIdentity(now) };
-    const after: Listener = { ...before, ...change };
+    const after: ListenerTree = { ...before, ...change };
     const client_authentication = body['client_authentication'] === null ? null : after.client_authentication;
     // An authority that goes away takes no setting with it: the reference looks only at what the request carries.
     const judged = Object.hasOwn(body, 'client_authentication') ? client_authentication : 'NONE';
@@ -98,7 +105,7 @@ export async function updateListener(call: Call): Promise<Answer> {
     await updateRows(tx, 'listener', [id], change);
     await updateTags(tx, id, body);
     return {
-      tree: { ...tree, listeners: tree.listeners.map((each) => (each.id === id ? after : each)) },
+      tree: withListener(tree, after),
       change: { action: 'update', owner: { type: 'listener', id } },
       result: await presentStored(call, tx, listeners, after),
     };
@@ -129,7 +136,7 @@ export async function deleteListener(call: Call): Promise<Answer> {
     const listener = { ...listenerIn(tree, id), provisioning_status: 'PENDING_DELETE' as const };
     await updateRows(tx, 'listener', [id], { provisioning_status: 'PENDING_DELETE', updated_at: now });
     return {
-      tree: { ...tree, listeners: tree.listeners.map((each) => (each.id === id ? listener : each)) },
+      tree: withListener(tree, listener),
       change: { action: 'delete', owner: { type: 'listener', id } },
       result: true,
     };

@@ -97,7 +97,7 @@ const pickVip = (vip: Awaited<ReturnType<typeof planVip>>): Awaited<ReturnType<t
 
 const treeOf = (loadbalancer: LoadBalancer, graph: Graph): LoadBalancerTree => ({
   loadbalancer,
-  listeners: graph.listeners,
+  listeners: graph.listeners.map((listener) => ({ ...listener, l7policies: [] })),
   pools: graph.pools.map((pool) => ({
     ...pool,
     members: graph.members.filter((each) => each.pool_id === pool.id),

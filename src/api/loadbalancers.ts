@@ -74,6 +74,9 @@ export async function deleteLoadBalancer(call: Call): Promise<Answer> {
     if (!cascades) refuseWithChildren(tree);
     const pending = { provisioning_status: 'PENDING_DELETE', updated_at: now } as const;
     const ids = (rows: readonly { readonly id: string }[]): string[] => rows.map((row) => row.id);
+    const policies = tree.listeners.flatMap((listener) => listener.l7policies);
+    await updateRows(tx, 'l7rule', ids(policies.flatMap((policy) => policy.rules)), pending);
+    await updateRows(tx, 'l7policy', ids(policies), pending);
     await updateRows(tx, 'listener', ids(tree.listeners), pending);
     await updateRows(tx, 'pool', ids(tree.pools), pending);
     await updateRows(tx, 'member', ids(tree.pools.flatMap((pool) => pool.members)), pending);

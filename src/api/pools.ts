@@ -150,6 +150,8 @@ export async function deletePool(call: Call): Promise<Answer> {
   await changeLoadBalancer(call, loadbalancer_id, partGate, async (space) => {
     const { tx, tree, now } = space;
     const pool = { ...poolIn(tree, id), provisioning_status: 'PENDING_DELETE' as const };
+    const user = tree.listeners.flatMap((listener) => listener.l7policies).find((policy) => policy.redirect_pool_id === id);
+    if (user !== undefined) throw new Fault(409, `Pool ${id} is in use by L7 policy ${user.id}`);
     await markPool(space, id, false);
     await updateRows(tx, 'pool', [id], { provisioning_status: 'PENDING_DELETE', updated_at: now });
     return { tree: withPool(tree, pool), change: { action: 'delete', owner: { type: 'pool', id } }, result: true };

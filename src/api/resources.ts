@@ -3,8 +3,19 @@ import { healthmonitorRelations } from '../db/healthmonitors.ts';
 import { listenerRelations } from '../db/listeners.ts';
 import { loadbalancerRelations } from '../db/loadbalancers.ts';
 import { memberRelations } from '../db/members.ts';
+import { l7policyRelations } from '../db/l7policies.ts';
+import { l7ruleRelations } from '../db/l7rules.ts';
 import { poolRelations } from '../db/pools.ts';
-import { amphoraFields, healthmonitorFields, listenerFields, loadbalancerFields, memberFields, poolFields } from '../model/index.ts';
+import {
+  amphoraFields,
+  healthmonitorFields,
+  l7policyFields,
+  l7ruleFields,
+  listenerFields,
+  loadbalancerFields,
+  memberFields,
+  poolFields,
+} from '../model/index.ts';
 import { asRef, asTag, nullWhenEmpty, relatedList, type Resource } from './resource.ts';
 
 const tags = { by: 'resource_id', show: asTag };
@@ -47,11 +58,11 @@ export const listeners: Resource = {
   fields: listenerFields,
   hideDeleted: 'provisioning_status',
   relations: listenerRelations,
-  groupings: [tags],
+  groupings: [{ by: 'listener_id', show: asRef }, tags],
   shown: {
-    tags: relatedList(0),
+    l7policies: relatedList(0),
+    tags: relatedList(1),
     loadbalancers: (row) => [{ id: row['loadbalancer_id'] }],
-    l7policies: () => [],
     allowed_cidrs: nullWhenEmpty('allowed_cidrs'),
     tls_versions: nullWhenEmpty('tls_versions'),
     alpn_protocols: nullWhenEmpty('alpn_protocols'),
@@ -70,9 +81,19 @@ export const pools: Resource = {
   fields: poolFields,
   hideDeleted: 'provisioning_status',
   relations: poolRelations,
-  groupings: [{ by: 'default_pool_id', show: asRef }, { by: 'pool_id', show: asRef }, { by: 'pool_id', show: (row) => row['id'] }, tags],
+  groupings: [
+    { by: 'default_pool_id', show: asRef },
+    { by: 'pool_id', show: asRef },
+    { by: 'pool_id', show: (row) => row['id'] },
+    tags,
+    { by: 'redirect_pool_id', show: asRef },
+  ],
   shown: {
-    listeners: relatedList(0),
+    listeners: (row, related) => [
+      ...new Map(
+        [...relatedList(0)(row, related), ...relatedList(4)(row, related)].map((ref) => [(ref as { id: string }).id, ref]),
+      ).values(),
+    ],
     members: relatedList(1),
     // Absent without a monitor, as in the reference.
     healthmonitor_id: (row, related) => relatedList(2)(row, related)[0],
@@ -115,6 +136,38 @@ export const healthmonitors: Resource = {
   groupings: [tags],
   shown: { tags: relatedList(0), pools: (row) => [{ id: row['pool_id'] }] },
   alsoFilters: ['pool_id'],
+};
+
+/** L7 policies. */
+export const l7policies: Resource = {
+  table: 'l7policy',
+  root: 'l7policy',
+  plural: 'l7policies',
+  title: 'L7 Policy',
+  argument: 'l7policy_',
+  policy: 'l7policy',
+  fields: l7policyFields,
+  hideDeleted: 'provisioning_status',
+  relations: l7policyRelations,
+  groupings: [{ by: 'l7policy_id', show: asRef }, tags],
+  shown: { rules: relatedList(0), tags: relatedList(1) },
+  alsoFilters: [],
+};
+
+/** L7 rules. */
+export const l7rules: Resource = {
+  table: 'l7rule',
+  root: 'rule',
+  plural: 'rules',
+  title: 'L7 Rule',
+  argument: 'rule_',
+  policy: 'l7rule',
+  fields: l7ruleFields,
+  hideDeleted: 'provisioning_status',
+  relations: l7ruleRelations,
+  groupings: [tags],
+  shown: { tags: relatedList(0) },
+  alsoFilters: [],
 };
 
 /** Amphorae, for administrators. */

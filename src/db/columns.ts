@@ -4,6 +4,8 @@ import {
   amphoraFields,
   type Fields,
   healthmonitorFields,
+  l7policyFields,
+  l7ruleFields,
   listenerFields,
   loadbalancerFields,
   memberFields,
@@ -17,6 +19,8 @@ export const resourceFields: Readonly<Record<string, Fields>> = {
   pool: poolFields,
   member: memberFields,
   healthmonitor: healthmonitorFields,
+  l7policy: l7policyFields,
+  l7rule: l7ruleFields,
   amphora: amphoraFields,
 };
 

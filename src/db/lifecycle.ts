@@ -7,21 +7,30 @@ import { writeMany } from './write-many.ts';
 type Tx = Kysely<Tables>;
 
 /** The tables of a load balancer's parts, those that refer to others first. */
-const parts = ['member', 'healthmonitor', 'pool', 'listener'] as const;
+const parts = ['l7rule', 'l7policy', 'member', 'healthmonitor', 'pool', 'listener'] as const;
 type Part = (typeof parts)[number];
 
 /** Parts of one load balancer in one table. */
 const ofLoadBalancer = (tx: Tx, part: Part, loadbalancer_id: string) => {
-  const pools = tx.selectFrom('pool').select('id').where('loadbalancer_id', '=', loadbalancer_id);
-  return part === 'member' || part === 'healthmonitor'
-    ? ({ column: 'pool_id', ids: pools } as const)
-    : ({ column: 'id', ids: tx.selectFrom(part).select('id').where('loadbalancer_id', '=', loadbalancer_id) } as const);
+  const idsOf = (table: 'pool' | 'listener') => tx.selectFrom(table).select('id').where('loadbalancer_id', '=', loadbalancer_id);
+  const policies = () => tx.selectFrom('l7policy').select('id').where('listener_id', 'in', idsOf('listener'));
+  switch (part) {
+    case 'member':
+    case 'healthmonitor':
+      return { column: 'pool_id', ids: idsOf('pool') } as const;
+    case 'l7policy':
+      return { column: 'listener_id', ids: idsOf('listener') } as const;
+    case 'l7rule':
+      return { column: 'l7policy_id', ids: policies() } as const;
+    default:
+      return { column: 'id', ids: idsOf(part) } as const;
+  }
 };
 
 /** The load balancer is gone: its parts are deleted, its row stays DELETED until it is purged. */
 export async function markDeleted(tx: Tx, loadbalancer_id: string, updated_at: string): Promise<void> {
   const gone = { provisioning_status: 'DELETED', operating_status: 'OFFLINE', updated_at, fault: null } as const;
-  // Members and monitors go with their pools, labels and statistics with what they are of (see the schema).
+  // Members and monitors go with their pools, policies and rules with their listeners, labels and statistics with what they are of (see the schema).
   await writeMany(tx, [
     tx.deleteFrom('listener').where('loadbalancer_id', '=', loadbalancer_id),
     tx.deleteFrom('pool').where('loadbalancer_id', '=', loadbalancer_id),
@@ -54,7 +63,7 @@ export async function markActive(tx: Tx, loadbalancer_id: string, updated_at: st
         .where('provisioning_status', 'in', settling)
         .where('refused', '=', false);
     }),
-    watchAgain(tx, loadbalancer_id),
+    ...(['healthmonitor', 'l7policy', 'l7rule'] as const).map((part) => watchAgain(tx, part, loadbalancer_id)),
     tx.updateTable('loadbalancer').set(active).where('id', '=', loadbalancer_id).where('provisioning_status', 'in', settling),
   ]);
 }
@@ -70,13 +79,15 @@ const forgetMonitoring = (tx: Tx, loadbalancer_id: string) => {
   return tx.updateTable('member').set({ operating_status: 'NO_MONITOR' }).where('pool_id', 'in', losing);
 };
 
-/** A monitor is ONLINE when it is switched on: no heartbeat speaks of it. */
-const watchAgain = (tx: Tx, loadbalancer_id: string) => {
-  const { ids } = ofLoadBalancer(tx, 'healthmonitor', loadbalancer_id);
+/** A monitor, a policy or a rule is ONLINE when it is switched on: no heartbeat speaks of it. */
+const watchAgain = (tx: Tx, part: 'healthmonitor' | 'l7policy' | 'l7rule', loadbalancer_id: string) => {
+  const { column, ids } = ofLoadBalancer(tx, part, loadbalancer_id);
+  const wanted = sql<'ONLINE' | 'OFFLINE'>`CASE WHEN admin_state_up THEN 'ONLINE' ELSE 'OFFLINE' END`;
   return tx
-    .updateTable('healthmonitor')
-    .set({ operating_status: sql`CASE WHEN admin_state_up THEN 'ONLINE' ELSE 'OFFLINE' END` })
-    .where('pool_id', 'in', ids);
+    .updateTable(part)
+    .set({ operating_status: wanted })
+    .where(column as 'id', 'in', ids)
+    .where('operating_status', '!=', wanted);
 };
 
 /** One part is refused for good: ERROR with its reason, and left out until it is changed again. False: it was refused already. */

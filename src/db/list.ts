@@ -3,7 +3,7 @@ import { type ExpressionBuilder, type ExpressionWrapper, type Kysely, type Selec
 import type { Tables } from './tables.ts';
 
 /** Tables of resources that can be listed. */
-export type ListedTable = 'loadbalancer' | 'listener' | 'pool' | 'member' | 'healthmonitor' | 'amphora' | 'quota';
+export type ListedTable = 'loadbalancer' | 'listener' | 'pool' | 'member' | 'healthmonitor' | 'l7policy' | 'l7rule' | 'amphora' | 'quota';
 
 /** A condition on a column; `null` matches NULL. The names are trusted: they come from the model, never from a request. */
 export type ColumnFilter = { readonly column: string; readonly value: string | number | boolean | null };

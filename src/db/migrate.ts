@@ -3,6 +3,7 @@ import { sql } from 'kysely';
 import type { Database, Tx } from './database.ts';
 import { NewerSchema } from './errors.ts';
 import { first } from './migrations/0001-first.ts';
+import { l7 } from './migrations/0002-l7.ts';
 
 /**
  * One step of the schema. A statement is written in SQLite's STRICT types (TEXT, INTEGER, REAL) plus BOOLEAN, keywords
@@ -15,7 +16,7 @@ export type Migration = {
 };
 
 /** Every migration, in order. */
-export const migrations: readonly Migration[] = [first];
+export const migrations: readonly Migration[] = [first, l7];
 
 /**
  * Applies the migrations that are missing, all in one transaction; several processes may do it at once. Answers the

@@ -9,7 +9,7 @@ type Reader = Kysely<Tables>;
 export type IdList = RawBuilder<string>;
 
 /** Tables whose rows have an id, a project and a life cycle. */
-export type ResourceTable = 'loadbalancer' | 'listener' | 'pool' | 'member' | 'healthmonitor';
+export type ResourceTable = 'loadbalancer' | 'listener' | 'pool' | 'member' | 'healthmonitor' | 'l7policy' | 'l7rule';
 
 /** SQLite takes 32,766 parameters and PostgreSQL 65,535: rows inserted in one statement stay below. */
 const MAX_PARAMETERS = 30_000;

@@ -1,5 +1,5 @@
 /** The tables as Kysely sees them: columns are the fields of the model, under the API's names. */
-import type { Amphora, HealthMonitor, Listener, LoadBalancer, Member, Pool } from '../model/index.ts';
+import type { Amphora, HealthMonitor, L7Policy, L7Rule, Listener, LoadBalancer, Member, Pool } from '../model/index.ts';
 
 /**
  * The work to be done for one load balancer: the queue, the lease and the fence.
@@ -82,6 +82,8 @@ export type Tables = {
   pool: Pool;
   member: Member;
   healthmonitor: HealthMonitor;
+  l7policy: L7Policy;
+  l7rule: L7Rule;
   amphora: Amphora;
   tag: Tag;
   reconciliation: Reconciliation;

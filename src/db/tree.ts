@@ -1,9 +1,10 @@
 /** Loads a load balancer with everything that belongs to it. */
-import type { HealthMonitor, LoadBalancerTree, Member, PoolTree } from '../model/index.ts';
+import type { HealthMonitor, L7Policy, L7PolicyTree, L7Rule, ListenerTree, LoadBalancerTree, Member, PoolTree } from '../model/index.ts';
 import type { Reader } from './database.ts';
 import { preparedMany } from './read-many.ts';
 
 const readTree = preparedMany((reader, id) => {
+  const listenerIds = reader.selectFrom('listener').select('id').where('loadbalancer_id', '=', id);
   const poolIds = reader.selectFrom('pool').select('id').where('loadbalancer_id', '=', id);
   return [
     reader
@@ -23,15 +24,28 @@ const readTree = preparedMany((reader, id) => {
       .where('status', '!=', 'DELETED')
       .orderBy('created_at')
       .orderBy('id'),
+    reader
+      .selectFrom('l7policy')
+      .selectAll()
+      .where('listener_id', 'in', listenerIds)
+      .orderBy('position')
+      .orderBy('created_at')
+      .orderBy('id'),
+    reader
+      .selectFrom('l7rule')
+      .selectAll()
+      .where('l7policy_id', 'in', reader.selectFrom('l7policy').select('id').where('listener_id', 'in', listenerIds))
+      .orderBy('created_at')
+      .orderBy('id'),
   ] as const;
 });
 
 /**
  * The load balancer's tree, read from one state of the database in one round trip; null when there is no such row.
- * Lists are in order of creation, then id; amphorae that are DELETED are left out.
+ * Lists are in order of creation, then id, L7 policies in order of position; amphorae that are DELETED are left out.
  */
 export async function loadTree(reader: Reader, loadbalancer_id: string): Promise<LoadBalancerTree | null> {
-  const [[root], listeners, pools, members, monitors, amphorae] = await readTree(reader, loadbalancer_id);
+  const [[root], listeners, pools, members, monitors, amphorae, policies, rules] = await readTree(reader, loadbalancer_id);
   if (root === undefined) return null;
   const { generation, ...loadbalancer } = root;
   const membersOf = Map.groupBy<string, Member>(members, (member) => member.pool_id);
@@ -41,5 +55,14 @@ export async function loadTree(reader: Reader, loadbalancer_id: string): Promise
     members: membersOf.get(pool.id) ?? [],
     healthmonitor: monitorOf.get(pool.id) ?? null,
   }));
-  return { loadbalancer, listeners, pools: poolTrees, amphorae, generation: generation ?? 0 };
+  const policiesOf = policyTrees(policies, rules);
+  const listenerTrees = listeners.map((listener): ListenerTree => ({ ...listener, l7policies: policiesOf.get(listener.id) ?? [] }));
+  return { loadbalancer, listeners: listenerTrees, pools: poolTrees, amphorae, generation: generation ?? 0 };
+}
+
+/** Policies with their rules, by listener. */
+function policyTrees(policies: readonly L7Policy[], rules: readonly L7Rule[]): ReadonlyMap<string, L7PolicyTree[]> {
+  const rulesOf = Map.groupBy<string, L7Rule>(rules, (rule) => rule.l7policy_id);
+  const trees = policies.map((policy): L7PolicyTree => ({ ...policy, rules: rulesOf.get(policy.id) ?? [] }));
+  return Map.groupBy(trees, (policy) => policy.listener_id);
 }

@@ -3,6 +3,8 @@ export * from './amphora.ts';
 export * from './faults.ts';
 export * from './field.ts';
 export * from './healthmonitor.ts';
+export * from './l7policy.ts';
+export * from './l7rule.ts';
 export * from './listener.ts';
 export * from './loadbalancer.ts';
 export * from './member.ts';

@@ -288,6 +288,9 @@ contract('a tree has everything that belongs to the load balancer, in order of c
   const members = [2, 1, 3].map((n) => sampleRow('member', { pool_id: pools[0]!.id, address: `10.0.0.${n}`, ...at(n) }));
   const monitor = sampleRow('healthmonitor', { pool_id: pools[1]!.id });
   const listener = sampleRow('listener', { loadbalancer_id: lb.id, insert_headers: { 'X-Forwarded-For': 'true' } });
+  const first = sampleRow('l7policy', { listener_id: listener.id, position: 2, ...at(1) });
+  const second = sampleRow('l7policy', { listener_id: listener.id, position: 1, redirect_pool_id: pools[1]!.id, ...at(2) });
+  const rules = [2, 1].map((n) => sampleRow('l7rule', { l7policy_id: first.id, invert: true, ...at(n) }));
   const amphorae = [
     sampleRow('amphora', { loadbalancer_id: lb.id, status: 'ALLOCATED' }),
     sampleRow('amphora', { loadbalancer_id: lb.id, status: 'DELETED' }),
@@ -303,13 +306,23 @@ contract('a tree has everything that belongs to the load balancer, in order of c
       .execute();
     await tx.insertInto('healthmonitor').values(monitor).execute();
     await tx.insertInto('listener').values(listener).execute();
+    await tx.insertInto('l7policy').values([first, second]).execute();
+    await tx.insertInto('l7rule').values(rules).execute();
     await tx.insertInto('amphora').values(amphorae).execute();
     await tx.insertInto('reconciliation').values(work(lb.id, 7)).execute();
   });
   const [two, one, three] = members;
   const tree = {
     loadbalancer: lb,
-    listeners: [listener],
+    listeners: [
+      {
+        ...listener,
+        l7policies: [
+          { ...second, rules: [] },
+          { ...first, rules: [rules[1], rules[0]] },
+        ],
+      },
+    ],
     pools: [
       { ...pools[0], members: [one, two, three], healthmonitor: null },
       { ...pools[1], members: [], healthmonitor: monitor },

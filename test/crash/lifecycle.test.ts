@@ -6,12 +6,21 @@ import { markActive, markDeleted, markFailed, markRefused } from '../../src/db/l
 import { condemnAmphorae } from '../../src/db/reconciliations.ts';
 import type { ProvisioningStatus } from '../../src/model/index.ts';
 import { withDatabase } from '../support/database.ts';
-import { sampleAmphora, sampleListener, sampleLoadBalancer, sampleMember, sampleMonitor, samplePool } from '../support/sample-trees.ts';
+import {
+  sampleAmphora,
+  sampleListenerRow,
+  sampleLoadBalancer,
+  sampleMember,
+  sampleMonitor,
+  samplePool,
+  samplePolicy,
+  sampleRule,
+} from '../support/sample-trees.ts';
 
 const statuses = ['ACTIVE', 'ERROR', 'PENDING_CREATE', 'PENDING_UPDATE', 'PENDING_DELETE'] as const;
 const later = '2026-02-02T02:02:02';
 
-/** Two load balancers, `a` and `b`, with a listener, a pool, a member and a monitor of each status, and one of each that is refused. */
+/** Two load balancers, `a` and `b`, with a listener, a pool, a member, a monitor, an L7 policy and a rule of each status, and one of each that is refused. */
 async function twins(t: TestContext): Promise<Database> {
   const db = await withDatabase(t);
   await db.tx(async (tx) => {
@@ -30,12 +39,24 @@ async function twins(t: TestContext): Promise<Database> {
         await tx.insertInto('pool').values(pool).execute();
         await tx
           .insertInto('listener')
-          .values(sampleListener({ ...is, id: `listener ${id}`, loadbalancer_id: lb, protocol_port: 80 + index, default_pool_id: pool.id }))
+          .values(
+            sampleListenerRow({ ...is, id: `listener ${id}`, loadbalancer_id: lb, protocol_port: 80 + index, default_pool_id: pool.id }),
+          )
           .execute();
         await tx
           .insertInto('member')
           .values(sampleMember(1, { ...is, id: `member ${id}`, pool_id: pool.id, operating_status: 'ERROR' }))
           .execute();
+        const { rules: _rules, ...policy } = samplePolicy(1, {
+          ...is,
+          id: `policy ${id}`,
+          listener_id: `listener ${lb} ACTIVE`,
+          operating_status: 'OFFLINE',
+          admin_state_up: status !== 'ERROR',
+        });
+        await tx.insertInto('l7policy').values(policy).execute();
+        const rule = sampleRule(1, { ...is, id: `rule ${id}`, l7policy_id: `policy ${lb} ACTIVE`, operating_status: 'OFFLINE' });
+        await tx.insertInto('l7rule').values(rule).execute();
         await tx
           .insertInto('healthmonitor')
           .values(
@@ -54,8 +75,8 @@ async function twins(t: TestContext): Promise<Database> {
   return db;
 }
 
-type Part = 'listener' | 'pool' | 'member' | 'healthmonitor';
-const tables = ['listener', 'pool', 'member', 'healthmonitor'] as const;
+const tables = ['listener', 'pool', 'member', 'healthmonitor', 'l7policy', 'l7rule'] as const;
+type Part = (typeof tables)[number];
 
 /** Status by id of one table, of the load balancer whose letter stands second in the id. */
 async function stateOf(db: Database, table: Part, lb: string): Promise<Record<string, ProvisioningStatus>> {
@@ -94,6 +115,12 @@ test('in place: what was to be deleted is gone, what was pending is ACTIVE, what
   const monitors = await db.read.selectFrom('healthmonitor').select(['id', 'operating_status']).orderBy('id').execute();
   for (const { id, operating_status } of monitors) {
     assert.equal(operating_status, id.startsWith('monitor a') && !id.endsWith(' ERROR') ? 'ONLINE' : 'OFFLINE', id);
+  }
+  for (const table of ['l7policy', 'l7rule'] as const) {
+    const rows = await db.read.selectFrom(table).select(['id', 'admin_state_up', 'operating_status']).execute();
+    assert.equal(rows.filter((row) => row.operating_status === 'ONLINE').length, table === 'l7policy' ? 4 : 5);
+    for (const { id, admin_state_up, operating_status } of rows)
+      assert.equal(operating_status, id.includes(' a ') && admin_state_up ? 'ONLINE' : 'OFFLINE', id);
   }
 });
 

@@ -1,7 +1,7 @@
 /** What users, operators and bad luck do in a history, as the API would write it. */
 import { bumpGeneration, condemnAmphora, condemnAmphorae, insertReconciliation } from '../../src/db/reconciliations.ts';
 import type { Tx } from '../../src/db/database.ts';
-import { sampleListener, sampleLoadBalancer, sampleMember, sampleMonitor, samplePool } from '../support/sample-trees.ts';
+import { sampleListenerRow, sampleLoadBalancer, sampleMember, sampleMonitor, samplePool } from '../support/sample-trees.ts';
 import { poison, unspeakable, type World } from './world.ts';
 
 /** Makes a load balancer with a listener, a pool and a member, PENDING_CREATE. */
@@ -22,7 +22,7 @@ export async function create(world: World): Promise<string> {
     await tx.insertInto('pool').values(pool).execute();
     await tx
       .insertInto('listener')
-      .values(sampleListener({ ...pending, id: newId(), loadbalancer_id: id, default_pool_id: pool_id }))
+      .values(sampleListenerRow({ ...pending, id: newId(), loadbalancer_id: id, default_pool_id: pool_id }))
       .execute();
     await tx
       .insertInto('member')
@@ -136,7 +136,7 @@ export const changeShape = (world: World, id: string): Promise<boolean> =>
     if (part === 'listener')
       await tx
         .insertInto('listener')
-        .values(sampleListener({ ...pending, default_pool_id: null }))
+        .values(sampleListenerRow({ ...pending, default_pool_id: null }))
         .execute();
     else {
       const { members: _members, healthmonitor: _monitor, ...pool } = samplePool(pending);

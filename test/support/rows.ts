@@ -4,7 +4,7 @@ import { columnsOf, resourceFields } from '../../src/db/columns.ts';
 import type { Tables } from '../../src/db/tables.ts';
 import { newId } from '../../src/lib/ids.ts';
 
-type ResourceTable = 'loadbalancer' | 'listener' | 'pool' | 'member' | 'healthmonitor' | 'amphora';
+type ResourceTable = 'loadbalancer' | 'listener' | 'pool' | 'member' | 'healthmonitor' | 'l7policy' | 'l7rule' | 'amphora';
 
 /** A row with the given columns; every other one is null, false, empty, or the least that its schema allows. Ids are new. */
 export function sampleRow<T extends ResourceTable>(table: T, values: Partial<Tables[T]> = {}): Tables[T] {

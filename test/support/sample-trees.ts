@@ -1,5 +1,16 @@
 /** Load balancers for tests of what is rendered: every field has a value, a test says only what it is about. */
-import type { Amphora, HealthMonitor, Listener, LoadBalancer, LoadBalancerTree, Member, PoolTree } from '../../src/model/index.ts';
+import type {
+  Amphora,
+  HealthMonitor,
+  L7PolicyTree,
+  L7Rule,
+  Listener,
+  ListenerTree,
+  LoadBalancer,
+  LoadBalancerTree,
+  Member,
+  PoolTree,
+} from '../../src/model/index.ts';
 import type { RenderSettings } from '../../src/providers/amphora/render/settings.ts';
 
 const common = {
@@ -14,9 +25,12 @@ const common = {
   refused: false,
 } as const;
 
+const { name: _name, ...namelessCommon } = common;
+
+const kinds = ['loadbalancer', 'listener', 'pool', 'member', 'healthmonitor', 'amphora', 'l7policy', 'l7rule'] as const;
+
 /** A UUID that says what it is of: kind and number. */
-export const sampleId = (kind: 'loadbalancer' | 'listener' | 'pool' | 'member' | 'healthmonitor' | 'amphora', number = 1): string => {
-  const kinds = ['loadbalancer', 'listener', 'pool', 'member', 'healthmonitor', 'amphora'];
+export const sampleId = (kind: (typeof kinds)[number], number = 1): string => {
   return `${kinds.indexOf(kind) + 1}0000000-0000-4000-8000-${String(number).padStart(12, '0')}`;
 };
 
@@ -66,7 +80,13 @@ export const sampleLoadBalancer = (change: Partial<LoadBalancer> = {}): LoadBala
 });
 
 /** An HTTP listener on port 80 whose default pool is the first pool. */
-export const sampleListener = (change: Partial<Listener> = {}): Listener => ({
+export const sampleListener = (change: Partial<ListenerTree> = {}): ListenerTree => ({
+  ...sampleListenerRow(change),
+  l7policies: change.l7policies ?? [],
+});
+
+/** The same as a row of the table. */
+export const sampleListenerRow = ({ l7policies: _policies, ...change }: Partial<ListenerTree> = {}): Listener => ({
   ...common,
   id: sampleId('listener'),
   description: null,
@@ -92,6 +112,35 @@ export const sampleListener = (change: Partial<Listener> = {}): Listener => ({
   hsts_max_age: null,
   hsts_include_subdomains: false,
   hsts_preload: false,
+  ...change,
+});
+
+/** A policy that rejects everything under /N. */
+export const samplePolicy = (number = 1, change: Partial<L7PolicyTree> = {}): L7PolicyTree => ({
+  ...common,
+  id: sampleId('l7policy', number),
+  description: null,
+  action: 'REJECT',
+  redirect_pool_id: null,
+  redirect_url: null,
+  redirect_prefix: null,
+  redirect_http_code: null,
+  position: number,
+  listener_id: sampleId('listener'),
+  rules: [sampleRule(number, { l7policy_id: sampleId('l7policy', number) })],
+  ...change,
+});
+
+/** A rule that the path begins with /N. */
+export const sampleRule = (number = 1, change: Partial<L7Rule> = {}): L7Rule => ({
+  ...namelessCommon,
+  id: sampleId('l7rule', number),
+  type: 'PATH',
+  compare_type: 'STARTS_WITH',
+  key: null,
+  value: `/${number}`,
+  invert: false,
+  l7policy_id: sampleId('l7policy'),
   ...change,
 });
 

@@ -16,7 +16,7 @@ export function presentGraph(loadbalancer: LoadBalancer, tags: readonly string[]
   const shownPools = graph.pools.map((pool) => {
     const monitor = graph.healthmonitors.find((each) => each.pool_id === pool.id);
     return {
-      ...show(pools, pool, [new Map(), new Map(), new Map(), labels], ['healthmonitor_id', 'loadbalancers']),
+      ...show(pools, pool, [new Map(), new Map(), new Map(), labels, new Map()], ['healthmonitor_id', 'loadbalancers']),
       listeners: graph.listeners.filter((each) => each.default_pool_id === pool.id).map(({ id }) => ({ id })),
       members: graph.members.filter((each) => each.pool_id === pool.id).map((each) => show(members, each, [labels], [])),
       ...(monitor !== undefined && { healthmonitor: show(healthmonitors, monitor, [labels], ['pools']) }),
@@ -24,7 +24,7 @@ export function presentGraph(loadbalancer: LoadBalancer, tags: readonly string[]
   });
   const shown = {
     ...show(loadbalancers, loadbalancer, [new Map(), new Map(), new Map([[loadbalancer.id, tags]])], []),
-    listeners: graph.listeners.map((each) => show(listeners, each, [labels], ['loadbalancers'])),
+    listeners: graph.listeners.map((each) => show(listeners, each, [new Map(), labels], ['loadbalancers'])),
     pools: shownPools,
   };
   return { loadbalancer: shown };
