@@ -3,7 +3,7 @@
  * of import for the library that was measured, and the start of a load balancer waits for it.
  */
 import { createHash, createPublicKey, generateKeyPairSync, type KeyObject, randomBytes, sign, X509Certificate } from 'node:crypto';
-import { bitString, contextTag, element, integer, objectId, readElements, sequence, tags, time } from './der.ts';
+import { bitString, contextTag, element, integer, objectId, readElements, sequence, tags, time } from '../../../lib/der.ts';
 
 /** Digests of signatures (`[certificates] signing_digest`). */
 export type Digest = 'sha256' | 'sha384' | 'sha512';

@@ -32,3 +32,8 @@ test('what is cut short is refused', () => {
   const whole = sequence(element(4, Buffer.alloc(300)));
   for (const length of [1, 2, 3, 5, 100, whole.length - 1]) assert.throws(() => readElements(whole.subarray(0, length)), RangeError);
 });
+
+test('lengths that DER does not have are refused', () => {
+  for (const hex of ['3080020100000000', '3087000000000000ff', '30'])
+    assert.throws(() => readElements(Buffer.from(hex, 'hex')), RangeError);
+});

@@ -64,11 +64,13 @@ export function time(date: Date): Buffer {
 /** An element that was read: `whole` with tag and length, `body` without. */
 export type Element = { readonly tag: number; readonly whole: Buffer; readonly body: Buffer };
 
-/** The elements that stand one after another in these bytes. Throws `RangeError` when they are cut short. */
+/** The elements that stand one after another in these bytes. Throws `RangeError` when they are cut short, or of a form that DER does not have. */
 export function readElements(bytes: Buffer): Element[] {
   const elements: Element[] = [];
   for (let offset = 0; offset < bytes.length;) {
     const short = bytes.readUInt8(offset + 1);
+    // 0x80 alone is BER's "until the end mark"; six bytes are as many as Node reads.
+    if (short === 0x80 || short > 0x86) throw new RangeError('the length is not DER');
     const extra = short < 0x80 ? 0 : short - 0x80;
     const length = extra === 0 ? short : bytes.readUIntBE(offset + 2, extra);
     const start = offset + 2 + extra;
