@@ -1,7 +1,8 @@
-/** Certificates: the agent's own, and those of TERMINATED_HTTPS listeners. */
+/** Certificates: the agent's own, and those of listeners and pools. */
 import { createPrivateKey, X509Certificate } from 'node:crypto';
-import { mkdir, rm } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import { writeFileAtomic } from '../lib/atomic-file.ts';
+import { isUuid } from '../lib/ids.ts';
 import { refuse } from './answers.ts';
 import { readIfThere } from './files.ts';
 import { md5Of } from './haproxy-service.ts';
@@ -18,10 +19,11 @@ export function checkServerPem(pem: string): void {
   }
 }
 
+const certificateName = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,120}\.pem$/u;
+
 /** The path of a listener's certificate. Throws a refusal with 400 for a name that is no plain `….pem`. */
 export function certificatePath(places: Places, loadbalancer_id: string, name: string | undefined): string {
-  if (name === undefined || !/^[A-Za-z0-9][A-Za-z0-9_.-]{0,120}\.pem$/u.test(name) || name.includes('..'))
-    throw refuse(400, 'Filename has wrong format');
+  if (name === undefined || !certificateName.test(name) || name.includes('..')) throw refuse(400, 'Filename has wrong format');
   return `${loadBalancerPlaces(places, loadbalancer_id).certificates}/${name}`;
 }
 
@@ -43,4 +45,20 @@ export async function certificateMd5(places: Places, loadbalancer_id: string, na
 /** Removes a certificate; one that is not there is success. */
 export async function removeCertificate(places: Places, loadbalancer_id: string, name: string | undefined): Promise<void> {
   await rm(certificatePath(places, loadbalancer_id, name), { force: true });
+}
+
+/** MD5 of every stored certificate by load balancer and name. */
+export async function listCertificates(places: Places): Promise<Readonly<Record<string, Readonly<Record<string, string>>>>> {
+  const ids = (await readdir(places.base_cert_dir).catch(() => [])).filter(isUuid);
+  const entries = await Promise.all(
+    ids.map(async (id) => {
+      const folder = loadBalancerPlaces(places, id).certificates;
+      const names = (await readdir(folder)).filter((name) => certificateName.test(name)).toSorted();
+      return [
+        id,
+        Object.fromEntries(await Promise.all(names.map(async (name) => [name, md5Of(await readFile(`${folder}/${name}`))]))),
+      ] as const;
+    }),
+  );
+  return Object.fromEntries(entries);
 }

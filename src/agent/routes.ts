@@ -5,7 +5,7 @@ import type { AgentDetails, AgentInfo, AgentState, ListenerEntry } from '../wire
 import { checkedAddress, checkedMac } from './addresses.ts';
 import { accepted, jsonBody, refuse } from './answers.ts';
 import type { Answer, Call } from './answers.ts';
-import { certificateMd5, checkServerPem, removeCertificate, storeCertificate } from './certificates.ts';
+import { certificateMd5, checkServerPem, listCertificates, removeCertificate, storeCertificate } from './certificates.ts';
 import type { Generations } from './generations.ts';
 import { listenersOf } from './haproxy-config.ts';
 import type { HaproxyService } from './haproxy-service.ts';
@@ -221,9 +221,10 @@ function vrrpRoutes({ keepalived }: RouteParts): readonly Route[] {
 
 async function describeAgent(parts: RouteParts): Promise<AgentInfo> {
   const { places, boot_id, generations } = parts;
-  const [machine, loadbalancers, plugged, maxconn_limit] = await Promise.all([
+  const [machine, loadbalancers, certificates, plugged, maxconn_limit] = await Promise.all([
     describeMachine(),
     parts.haproxy.states(),
+    listCertificates(places),
     parts.interfaces.plugged(),
     maxconnLimit(),
   ]);
@@ -233,11 +234,13 @@ async function describeAgent(parts: RouteParts): Promise<AgentInfo> {
     generation: generations.highest,
     base_path: places.base_path,
     run_path: places.run_dir,
+    cert_path: places.base_cert_dir,
     loadbalancers,
+    certificates,
     plugged,
     maxconn_limit,
   };
-  return { ...machine, capabilities: ['generation', 'loaded-md5', 'lists'], octavia };
+  return { ...machine, capabilities: ['generation', 'loaded-md5', 'lists', 'certificates'], octavia };
 }
 
 async function describeDetails(parts: RouteParts): Promise<AgentDetails> {

@@ -2,6 +2,7 @@
 import { createHash, randomUUID } from 'node:crypto';
 import type { Compute } from '../cloud/compute.ts';
 import type { NetworkCatalog, PortService } from '../cloud/network.ts';
+import type { Secrets } from '../cloud/secrets.ts';
 import type { HostPort } from '../config/option.ts';
 import type { Config } from '../config/table.ts';
 import type { Clock } from '../lib/clock.ts';
@@ -11,6 +12,7 @@ import { bootFiles } from '../providers/amphora/agent-files.ts';
 import type { Tools } from '../providers/amphora/apply.ts';
 import { issueCertificate, type Pki } from '../providers/amphora/pki.ts';
 import { renderHaproxy } from '../providers/amphora/render/haproxy.ts';
+import { TlsMaterial } from '../providers/amphora/tls-material.ts';
 import { planLimits, renderSettings } from './settings.ts';
 
 /** The cloud that amphorae run in. */
@@ -18,6 +20,8 @@ export type AmphoraCloud = {
   readonly compute: Compute;
   readonly ports: PortService;
   readonly catalog: NetworkCatalog;
+  /** The key manager; null: there is none. */
+  readonly secrets: Secrets | null;
   readonly boot_network_ids: readonly string[];
   /** Where amphorae send heartbeats. */
   readonly controllers: readonly HostPort[];
@@ -44,11 +48,12 @@ export function amphoraTools(config: Config, cloud: AmphoraCloud, agents: Amphor
     ports: cloud.ports,
     catalog: cloud.catalog,
     agents,
+    tls_material: new TlsMaterial(cloud.secrets),
     limits: planLimits(config),
     now: () => clock.now(),
     newId: randomUUID,
-    render(tree, amphora, agent) {
-      const rendered = renderHaproxy(tree, amphora, renderSettings(config, agent));
+    render(tree, amphora, agent, secrets) {
+      const rendered = renderHaproxy(tree, amphora, renderSettings(config, agent, secrets));
       if (rendered.frontends === 0) return null;
       return { ...rendered, md5: createHash('md5').update(rendered.text).digest('hex') };
     },

@@ -173,6 +173,7 @@ async function openCloud(config: Config, state: State, store: RecordStore, proje
       compute: local.compute,
       ports: local.network,
       catalog: local.network,
+      secrets: null,
       boot_network_ids,
       controllers: controllers.length > 0 ? controllers : here,
     };
@@ -183,5 +184,10 @@ async function openCloud(config: Config, state: State, store: RecordStore, proje
   const fake = new FakeCompute({ clock: systemClock, newId: randomUUID });
   const network = network_driver === 'network_noop_driver' ? null : createLocalNetwork({ store });
   const ports = network ?? createNoopNetwork();
-  return { cloud: { compute: fake, ports, catalog: ports, boot_network_ids: [], controllers: [] }, local: null, network, fake };
+  return {
+    cloud: { compute: fake, ports, catalog: ports, secrets: null, boot_network_ids: [], controllers: [] },
+    local: null,
+    network,
+    fake,
+  };
 }

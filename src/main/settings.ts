@@ -5,6 +5,7 @@ import { findProcess } from '../cloud/local/compute/processes.ts';
 import type { Config } from '../config/table.ts';
 import type { PlanLimits } from '../providers/amphora/observed.ts';
 import type { RenderSettings } from '../providers/amphora/render/settings.ts';
+import type { SecretOutcomes } from '../providers/amphora/render/tls-files.ts';
 import type { ObservedAgent } from '../providers/amphora/agent-client.ts';
 import type { Patience } from '../worker/reconcile.ts';
 
@@ -89,11 +90,13 @@ export function planLimits(config: Config): PlanLimits {
 export const patience: Patience = { max_attempts: 8, backoff_base_ms: 500, backoff_max_ms: 30_000, error_retry_ms: 120_000 };
 
 /** What a configuration is rendered with for one agent. */
-export function renderSettings(config: Config, agent: ObservedAgent): RenderSettings {
+export function renderSettings(config: Config, agent: ObservedAgent, secrets: SecretOutcomes): RenderSettings {
   const { haproxy_amphora: haproxy, amphora_agent } = config;
   return {
     base_path: agent.base_path,
     run_path: agent.run_path,
+    cert_path: agent.cert_path ?? haproxy.base_cert_dir,
+    secrets,
     maxconn_limit: agent.maxconn_limit,
     has_lists: agent.lists !== null,
     nbthread: agent.capabilities.length > 0 ? 1 : null,

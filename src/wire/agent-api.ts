@@ -19,7 +19,7 @@ export const STALE_GENERATION = 'stale generation';
 export const ALREADY_PLUGGED = 'Interface already plugged';
 
 /** What an agent of ours can do beyond upstream's; upstream's agent has no `capabilities` in `/info`. */
-export type AgentCapability = 'generation' | 'loaded-md5' | 'lists';
+export type AgentCapability = 'generation' | 'loaded-md5' | 'lists' | 'certificates';
 
 /** What `PUT /loadbalancer/{lb}/{action}` does; reload starts what does not run. */
 export type ServiceAction = 'start' | 'stop' | 'reload';
@@ -66,11 +66,15 @@ export type AgentState = {
   readonly amphora_id: string;
   /** The highest generation seen; 0 before the first. */
   readonly generation: number;
-  /** The folder of the amphora's files: `<base_path>/<lb>/haproxy.cfg`, `<base_path>/certs/<lb>/<name>`. */
+  /** The folder of the amphora's files: `<base_path>/<lb>/haproxy.cfg`. */
   readonly base_path: string;
+  /** The folder of certificates: `<cert_path>/<lb>/<name>`. */
+  readonly cert_path: string;
   /** The folder for sockets: a configuration says `stats socket <run_path>/<lb>.sock`. */
   readonly run_path: string;
   readonly loadbalancers: Readonly<Record<string, LoadedConfig>>;
+  /** MD5 of each file in the folders of certificates: load balancer → name → MD5. */
+  readonly certificates: Readonly<Record<string, Readonly<Record<string, string>>>>;
   readonly plugged: readonly PluggedInterface[];
   /** The largest `maxconn` that HAProxy can have with this amphora's limit of open files. */
   readonly maxconn_limit: number;

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { after, before, describe, test } from 'node:test';
 import { inspect } from 'node:util';
+import { Secret } from '../../src/lib/secret.ts';
 import { type Amphora, Retry } from '../../src/model/index.ts';
 import { AgentClient, type AmphoraAgents, ConfigRefused } from '../../src/providers/amphora/agent-client.ts';
 import { createAuthority, issueCertificate, type Validity } from '../../src/providers/amphora/pki.ts';
@@ -110,6 +111,24 @@ for (const kind of ['ours', 'upstream'] as const) {
           .map((call) => call.path),
         [`/1.0/loadbalancer/${amphora.id}/${lb}/haproxy`, `/1.0/loadbalancer/${lb}/reload`],
       );
+    });
+
+    test('puts a certificate once, sees it, and removes it', async () => {
+      const file = { name: 'sni.0123456789ab.0123456789abcdef0123456789abcdef.pem', content: new Secret('-----BEGIN KEY-----') };
+      await agents.putTlsFile(amphora, lb, file, 2, signal);
+      await agents.putTlsFile(amphora, lb, file, 2, signal);
+      assert.equal(started.server.tls_files.get(lb)?.get(file.name), '-----BEGIN KEY-----');
+      assert.equal(started.server.calls.filter((call) => call.method === 'PUT' && call.path.endsWith(file.name)).length, 1);
+      assert.deepEqual([...((await agents.describe(amphora, signal))?.tls_files ?? [])], [[file.name, md5('-----BEGIN KEY-----')]]);
+      await agents.deleteTlsFile(amphora, lb, file.name, 2, signal);
+      await agents.deleteTlsFile(amphora, lb, file.name, 2, signal);
+      assert.equal((await agents.describe(amphora, signal))?.tls_files.size, 0);
+    });
+
+    test('says nothing of a certificate that the agent refuses', async () => {
+      const file = { name: 'of a bad name', content: new Secret('the key') };
+      const error = await agents.putTlsFile(amphora, lb, file, 2, signal).catch((reason: unknown) => reason);
+      assert.ok(error instanceof Retry && !inspect(error).includes('the key'), inspect(error));
     });
 
     test('does not take a file for loaded that was put but not reloaded', async () => {

@@ -10,8 +10,9 @@ import { silentLogger } from '../../src/lib/log.ts';
 import { Secret } from '../../src/lib/secret.ts';
 import { type LoadBalancerTree, Terminal } from '../../src/model/index.ts';
 import { FakeAgents } from '../../src/providers/amphora/fake-agents.ts';
-import type { WantedConfiguration } from '../../src/providers/amphora/observed.ts';
+import type { RenderedConfiguration } from '../../src/providers/amphora/observed.ts';
 import { amphoraProvider } from '../../src/providers/amphora/provider.ts';
+import { TlsMaterial } from '../../src/providers/amphora/tls-material.ts';
 import type { Provider, Step } from '../../src/providers/provider.ts';
 import { type Bench, type Ending, reconcile } from '../../src/worker/reconcile.ts';
 import { type Fate, SimulatedProcess } from './process.ts';
@@ -84,7 +85,7 @@ export const poison = '10.66.6.6';
 export const unspeakable = '10.66.6.7';
 
 /** The configuration stands for the tree: what a pass renders is a function of what it read, one line for each part. */
-export function renderForTest(tree: LoadBalancerTree): WantedConfiguration | null {
+export function renderForTest(tree: LoadBalancerTree): RenderedConfiguration | null {
   const isServed = (part: { provisioning_status: string; refused: boolean }): boolean =>
     part.provisioning_status !== 'PENDING_DELETE' && !part.refused;
   const listeners = tree.listeners.filter(isServed);
@@ -113,6 +114,7 @@ export function renderForTest(tree: LoadBalancerTree): WantedConfiguration | nul
     md5: createHash('md5').update(text).digest('hex'),
     owners: parts.map((part) => part.owner),
     lists: [],
+    crt_lists: {},
     frontends: listeners.length,
   };
 }
@@ -159,6 +161,7 @@ export function makeController(
         not_after: new Date(world.clock.ms + 2_592_000_000),
       }),
       bootFiles: () => [],
+      tls_material: new TlsMaterial(null),
       boot_network_ids: ['management'],
       build_rate_limit,
     },

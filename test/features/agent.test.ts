@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { test } from 'node:test';
 import type { TestContext } from 'node:test';
 import { newId } from '../../src/lib/ids.ts';
@@ -257,6 +258,25 @@ void test('SIGTERM to the init ends every process', { skip }, async (t) => {
   const pids = (['agent', 'traffic', 'haproxy'] as const).map((service) => amphora.pid(service));
   process.kill(amphora.init(), 'SIGTERM');
   for (const pid of [amphora.init(), ...pids]) await eventually(`${pid} is gone`, () => isGone(pid));
+});
+
+void test('certificates are kept for root alone, listed, and go with their load balancer', { skip }, async (t) => {
+  const amphora = await startAmphora(t);
+  const [lb, name] = [newId(), `${newId()}-default.0123456789ab.0123456789abcdef0123456789abcdef.pem`];
+  const put = await amphora.call('PUT', agentPaths.tlsCertificate(lb, name), 'the key', 3);
+  assert.equal(put.status, 200, put.text);
+  const { octavia } = await amphora.info();
+  assert.deepEqual(octavia.certificates, { [lb]: { [name]: put.etag } });
+  const shown = await amphora.call('GET', agentPaths.tlsCertificate(lb, name));
+  assert.deepEqual([shown.status, shown.json], [200, { md5sum: put.etag }]);
+  const path = `${amphora.folder}/lib/certs/${lb}/${name}`;
+  assert.deepEqual(
+    [path, dirname(path)].map((each) => (statSync(each).mode & 0o777).toString(8)),
+    ['600', '700'],
+  );
+  assert.equal((await amphora.call('PUT', agentPaths.tlsCertificate(lb, name), 'another', 2)).status, 409, 'of an older controller');
+  assert.equal((await amphora.call('DELETE', agentPaths.listener(lb), undefined, 3)).status, 200);
+  assert.deepEqual((await amphora.info()).octavia.certificates, {});
 });
 
 void test('stop and delete end HAProxy; what is unknown is success', { skip }, async (t) => {

@@ -38,6 +38,8 @@ export class AgentServer {
   boot_id = 'boot-1';
   readonly configurations = new Map<string, { text: string; loaded: string | null }>();
   readonly plugged = new Map<string, readonly string[]>();
+  /** Load balancer → name → content. */
+  readonly tls_files = new Map<string, Map<string, string>>();
   readonly #options: AgentServerOptions;
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
@@ -114,6 +116,7 @@ export class AgentServer {
         return { status: 200, body: { ...this.#info(), haproxy_count: this.running ? this.configurations.size : 0 } };
       case 'DELETE listeners':
         this.configurations.delete(first);
+        this.tls_files.delete(first);
         this.running = false;
         return { status: 200, body: { message: 'OK' } };
       case 'POST plug':
@@ -141,6 +144,10 @@ export class AgentServer {
       generation: this.#generation,
       base_path: '/var/lib/octavia',
       run_path: '/run/octavia',
+      cert_path: '/var/lib/octavia/certs',
+      certificates: Object.fromEntries(
+        [...this.tls_files].map(([id, files]) => [id, Object.fromEntries([...files].map(([name, text]) => [name, md5(text)]))]),
+      ),
       loadbalancers: Object.fromEntries(held),
       plugged: [...this.plugged].map(([mac_address, addresses], index) => ({ mac_address, addresses, interface: `eth${index + 1}` })),
       maxconn_limit: 9986,
@@ -169,6 +176,7 @@ export class AgentServer {
       this.configurations.set(second, { text: call.body, loaded: this.configurations.get(second)?.loaded ?? null });
       return { status: 202, body: { message: 'OK' }, headers: { etag: `"${md5(call.body)}"` } };
     }
+    if (second === 'certificates') return this.#certificate(call, first, third);
     const held = this.configurations.get(first);
     if (held === undefined) return { status: 404, body: { message: 'Listener Not Found' } };
     if (call.method === 'GET') return { status: 200, body: held.text, headers: { etag: `"${md5(held.text)}"` } };
@@ -177,5 +185,16 @@ export class AgentServer {
       this.running = true;
     } else this.running = false;
     return { status: 202, body: { message: 'OK' } };
+  }
+
+  #certificate(call: SeenCall, loadbalancer_id: string, name: string): Answer {
+    const files = this.tls_files.get(loadbalancer_id) ?? new Map<string, string>();
+    this.tls_files.set(loadbalancer_id, files);
+    if (!/^[\w.-]+\.pem$/u.test(name)) return { status: 400, body: { message: 'Filename has wrong format' } };
+    if (call.method === 'PUT') files.set(name, call.body);
+    if (call.method === 'DELETE') files.delete(name);
+    const held = files.get(name);
+    if (held === undefined && call.method === 'GET') return { status: 404, body: { message: 'Certificate Not Found' } };
+    return { status: 200, body: call.method === 'GET' ? { md5sum: md5(held ?? '') } : { message: 'OK' } };
   }
 }

@@ -12,6 +12,8 @@ import type {
   PoolTree,
 } from '../../src/model/index.ts';
 import type { RenderSettings } from '../../src/providers/amphora/render/settings.ts';
+import { secretFilesOf, type SecretOutcomes } from '../../src/providers/amphora/render/tls-files.ts';
+import { tlsFileMd5, tlsFileName } from '../../src/wire/tls-files.ts';
 
 const common = {
   project_id: 'a'.repeat(32),
@@ -38,6 +40,8 @@ export const sampleId = (kind: (typeof kinds)[number], number = 1): string => {
 export const sampleSettings: RenderSettings = {
   base_path: '/var/lib/octavia',
   run_path: '/var/lib/octavia',
+  cert_path: '/var/lib/octavia/certs',
+  secrets: new Map(),
   maxconn_limit: 9986,
   has_lists: false,
   nbthread: 1,
@@ -225,6 +229,15 @@ export const sampleAmphora = (number = 1, change: Partial<Amphora> = {}): Amphor
   boot_started_ms: null,
   ...change,
 });
+
+/** What has become of a tree's secrets: each has a file, but for references that are called `unreadable`. */
+export const sampleSecrets = (tree: LoadBalancerTree): SecretOutcomes =>
+  new Map(
+    secretFilesOf(tree).map(({ place, ref }) => [
+      place,
+      ref === 'unreadable' ? { unreadable: 'It cannot be read.' } : { name: tlsFileName(place, tlsFileMd5(ref)) },
+    ]),
+  );
 
 /** One load balancer, one listener, one pool, one amphora, unless told. */
 export const sampleTree = (change: Partial<LoadBalancerTree> = {}): LoadBalancerTree => ({

@@ -1,5 +1,6 @@
 /** Speaks to the agents in amphorae: upstream's amphora REST API 1.0 over mutual TLS, and our additions where an agent announces them. */
 import { createHash } from 'node:crypto';
+import type { Secret } from '../../lib/secret.ts';
 import { type Amphora, Retry } from '../../model/index.ts';
 import {
   type AgentDetails,
@@ -8,6 +9,7 @@ import {
   type AgentInfo,
   agentPaths,
   type AgentState,
+  type CertificateAnswer,
   GENERATION_HEADER,
   type PlugNetworkRequest,
   type PlugVipRequest,
@@ -19,6 +21,9 @@ import { AgentMemory } from './agent-memory.ts';
 
 /** The VIP's interface to plug: the body of `POST /plug/vip/{vip}` and the VIP of its path. */
 export type VipPlug = PlugVipRequest & { readonly vip: string };
+
+/** A file for the folder of certificates. */
+export type NamedFile = { readonly name: string; readonly content: Secret };
 
 /** What an agent is seen to have, its machine's answers and upstream's alike. */
 export type ObservedAgent = {
@@ -45,6 +50,10 @@ export type ObservedAgent = {
   readonly boot_id: string | null;
   readonly base_path: string;
   readonly run_path: string;
+  /** Where the folders of certificates lie; null: not told. */
+  readonly cert_path: string | null;
+  /** Files in the load balancer's folder of certificates, as MD5 (hex) by name; from an agent that does not tell: those that this process has put. */
+  readonly tls_files: ReadonlyMap<string, string>;
 };
 
 /** The amphora refuses a configuration: what `haproxy -c` printed, for `ownerOfRefusal`. */
@@ -75,6 +84,10 @@ export interface AmphoraAgents {
   plugVip(amphora: Amphora, plug: VipPlug, revision: number, signal: AbortSignal): Promise<void>;
   /** Plugs an interface towards members; plugged already is success. */
   plugNetwork(amphora: Amphora, plug: PlugNetworkRequest, revision: number, signal: AbortSignal): Promise<void>;
+  /** Puts a file into the load balancer's folder of certificates, unless it is there already, for the configuration that is going to name it. */
+  putTlsFile(amphora: Amphora, loadbalancer_id: string, file: NamedFile, revision: number, signal: AbortSignal): Promise<void>;
+  /** Removes such a file; none there is success. */
+  deleteTlsFile(amphora: Amphora, loadbalancer_id: string, name: string, revision: number, signal: AbortSignal): Promise<void>;
   /** Makes HAProxy run with a configuration: started, changed in flight or reloaded, as the agent finds cheapest. Throws `ConfigRefused`. */
   putHaproxy(amphora: Amphora, loadbalancer_id: string, text: string, revision: number, signal: AbortSignal): Promise<void>;
   /** Lays a list beside the configuration that is going to name it; only for agents whose `lists` are not null. */
@@ -147,6 +160,21 @@ export class AgentClient implements AmphoraAgents {
     await this.#expect(amphora, change('PUT', agentPaths.list(loadbalancer_id, list.name), revision, signal, list.content), [200]);
   }
 
+  async putTlsFile(amphora: Amphora, loadbalancer_id: string, file: NamedFile, revision: number, signal: AbortSignal): Promise<void> {
+    const path = agentPaths.tlsCertificate(loadbalancer_id, file.name);
+    const md5 = createHash('md5').update(file.content.reveal()).digest('hex');
+    const held = await this.#expect(amphora, { method: 'GET', path, signal }, [200, 404]);
+    if (held.status === 404 || read<CertificateAnswer>(amphora, held).md5sum !== md5) {
+      await this.#expect(amphora, change('PUT', path, revision, signal, file.content.reveal()), [200, 202]);
+    }
+    this.#memory.noteFile(amphora.id, file.name, md5);
+  }
+
+  async deleteTlsFile(amphora: Amphora, loadbalancer_id: string, name: string, revision: number, signal: AbortSignal): Promise<void> {
+    await this.#expect(amphora, change('DELETE', agentPaths.tlsCertificate(loadbalancer_id, name), revision, signal), [200, 202, 404]);
+    this.#memory.noteFile(amphora.id, name, null);
+  }
+
   async putCertificate(amphora: Amphora, pem: string, revision: number, signal: AbortSignal): Promise<void> {
     await this.#expect(amphora, change('PUT', agentPaths.certificate, revision, signal, pem), [200, 202]);
   }
@@ -154,6 +182,7 @@ export class AgentClient implements AmphoraAgents {
   async deleteHaproxy(amphora: Amphora, loadbalancer_id: string, revision: number, signal: AbortSignal): Promise<void> {
     this.#memory.noteLoaded(amphora.id, null);
     await this.#expect(amphora, change('DELETE', agentPaths.listener(loadbalancer_id), revision, signal), [200, 202, 404]);
+    this.#memory.noteFile(amphora.id, null, null);
   }
 
   /** Closes all connections once their calls have ended. */
@@ -178,6 +207,7 @@ export class AgentClient implements AmphoraAgents {
     this.#memory.noteBoot(amphora.id, state.boot_id);
     const held = state.loadbalancers[amphora.loadbalancer_id ?? ''];
     const isFollowed = held !== undefined && (held.loaded_md5 === held.md5 || this.#memory.hasLoaded(amphora.id, held.md5));
+    const tls_files = new Map(Object.entries(state.certificates?.[amphora.loadbalancer_id ?? ''] ?? {}));
     return {
       api_version: info.api_version,
       haproxy_version: info.haproxy_version,
@@ -191,6 +221,8 @@ export class AgentClient implements AmphoraAgents {
       boot_id: state.boot_id,
       base_path: state.base_path,
       run_path: state.run_path,
+      cert_path: state.cert_path ?? null,
+      tls_files,
     };
   }
 
@@ -214,6 +246,8 @@ export class AgentClient implements AmphoraAgents {
       boot_id: null,
       base_path: this.#options.base_path,
       run_path: this.#options.base_path,
+      cert_path: null,
+      tls_files: this.#memory.files(amphora.id),
     };
   }
 }

@@ -1,8 +1,9 @@
-/** What agents were seen to do, for those that cannot tell afterwards: upstream's agent says neither what it plugged nor what HAProxy loaded. */
+/** What agents were seen to do, for those that cannot tell afterwards: upstream's agent says neither what it plugged nor what HAProxy loaded, nor which files it has. */
 
 /** Remembered of one amphora. */
 type Memories = {
   readonly plugged: Map<string, readonly string[]>;
+  readonly files: Map<string, string>;
   loaded_md5: string | null;
   /** Which process of the agent it was. */
   boot_id: string | null;
@@ -47,8 +48,21 @@ export class AgentMemory {
     return [...(this.#amphorae.get(amphora_id)?.plugged ?? [])].map(([mac_address, addresses]) => ({ mac_address, addresses }));
   }
 
+  /** A file of this MD5 is there; null: none of the name, or of any name. */
+  noteFile(amphora_id: string, name: string | null, md5: string | null): void {
+    const { files } = this.#of(amphora_id);
+    if (name === null) files.clear();
+    else if (md5 === null) files.delete(name);
+    else files.set(name, md5);
+  }
+
+  /** Files that were put, by their MD5. */
+  files(amphora_id: string): ReadonlyMap<string, string> {
+    return new Map(this.#amphorae.get(amphora_id)?.files);
+  }
+
   #of(amphora_id: string): Memories {
-    const memories = this.#amphorae.get(amphora_id) ?? { plugged: new Map(), loaded_md5: null, boot_id: null };
+    const memories = this.#amphorae.get(amphora_id) ?? { plugged: new Map(), files: new Map(), loaded_md5: null, boot_id: null };
     this.#amphorae.delete(amphora_id);
     this.#amphorae.set(amphora_id, memories);
     const [oldest] = this.#amphorae.keys();

@@ -79,7 +79,7 @@ export async function apply(tools: Tools, observed: Observed, step: AmphoraStep,
 /** The steps that an agent carries out. */
 type AgentStep = Extract<
   AmphoraStep,
-  { step: 'plug_vip' | 'plug_network' | 'put_configuration' | 'delete_configuration' | 'renew_certificate' }
+  { step: 'plug_vip' | 'plug_network' | 'put_configuration' | 'delete_tls_files' | 'delete_configuration' | 'renew_certificate' }
 >;
 
 async function applyToAgent(doing: Doing, step: AgentStep): Promise<void> {
@@ -98,7 +98,10 @@ async function applyToAgent(doing: Doing, step: AgentStep): Promise<void> {
         pass.signal,
       );
     case 'put_configuration':
-      return putConfiguration(doing, view);
+      return putConfiguration(doing, view, step.missing_files);
+    case 'delete_tls_files':
+      for (const name of step.names) await tools.agents.deleteTlsFile(amphora, lb.id, name, pass.revision, pass.signal);
+      return undefined;
     case 'delete_configuration':
       return tools.agents.deleteHaproxy(amphora, lb.id, pass.revision, pass.signal);
     case 'renew_certificate':
@@ -106,8 +109,13 @@ async function applyToAgent(doing: Doing, step: AgentStep): Promise<void> {
   }
 }
 
-async function putConfiguration({ tools, pass }: Doing, view: AmphoraView): Promise<void> {
+async function putConfiguration({ tools, pass }: Doing, view: AmphoraView, missing_files: readonly string[]): Promise<void> {
   if (view.wanted === null) return;
+  for (const name of missing_files) {
+    const content = view.wanted.tls_files.get(name)?.content ?? null;
+    if (content === null) throw new Error(`the plan names file ${name}, which was not observed`);
+    await tools.agents.putTlsFile(view.amphora, pass.tree.loadbalancer.id, { name, content }, pass.revision, pass.signal);
+  }
   const held = view.agent?.lists ?? [];
   for (const list of view.wanted.lists)
     if (!held.includes(list.name)) await tools.agents.putList(view.amphora, pass.tree.loadbalancer.id, list, pass.revision, pass.signal);

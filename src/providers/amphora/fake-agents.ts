@@ -7,7 +7,7 @@ import type { FakeCompute } from '../../cloud/fake/compute.ts';
 import { type Amphora, Retry } from '../../model/index.ts';
 import type { PlugNetworkRequest } from '../../wire/agent-api.ts';
 import type { ListFile } from '../../wire/list-files.ts';
-import { type AmphoraAgents, ConfigRefused, type ObservedAgent, type VipPlug } from './agent-client.ts';
+import { type AmphoraAgents, ConfigRefused, type NamedFile, type ObservedAgent, type VipPlug } from './agent-client.ts';
 
 type Body = {
   revision: number;
@@ -15,7 +15,11 @@ type Body = {
   plugged: Map<string, readonly string[]>;
   certificate: string | null;
   lists: Map<string, string>;
+  /** Files in the folder of certificates: name → content. */
+  tls_files: Map<string, string>;
 };
+
+const md5Of = (text: string): string => createHash('md5').update(text).digest('hex');
 
 /** How the agents behave. */
 export type FakeAgentsOptions = {
@@ -44,7 +48,7 @@ export class FakeAgents implements AmphoraAgents {
       haproxy_version: '2.6',
       capabilities: ['generation'],
       revision: body.revision,
-      configuration_md5: body.text === null ? null : createHash('md5').update(body.text).digest('hex'),
+      configuration_md5: body.text === null ? null : md5Of(body.text),
       running: body.text !== null,
       plugged: [...body.plugged].map(([mac_address, addresses]) => ({ mac_address, addresses })),
       maxconn_limit: null,
@@ -52,6 +56,8 @@ export class FakeAgents implements AmphoraAgents {
       boot_id: null,
       base_path: '/var/lib/octavia',
       run_path: '/var/lib/octavia',
+      cert_path: '/var/lib/octavia/certs',
+      tls_files: new Map([...body.tls_files].map(([name, content]) => [name, md5Of(content)])),
     };
   }
 
@@ -78,6 +84,14 @@ export class FakeAgents implements AmphoraAgents {
     body.text = text;
   }
 
+  async putTlsFile(amphora: Amphora, _loadbalancer_id: string, file: NamedFile, revision: number): Promise<void> {
+    this.#obey(amphora, revision).tls_files.set(file.name, file.content.reveal());
+  }
+
+  async deleteTlsFile(amphora: Amphora, _loadbalancer_id: string, name: string, revision: number): Promise<void> {
+    this.#obey(amphora, revision).tls_files.delete(name);
+  }
+
   async putList(amphora: Amphora, _loadbalancer_id: string, list: ListFile, revision: number): Promise<void> {
     this.#obey(amphora, revision).lists.set(list.name, list.content);
   }
@@ -87,7 +101,14 @@ export class FakeAgents implements AmphoraAgents {
   }
 
   async deleteHaproxy(amphora: Amphora, _loadbalancer_id: string, revision: number): Promise<void> {
-    this.#obey(amphora, revision).text = null;
+    const body = this.#obey(amphora, revision);
+    body.text = null;
+    body.tls_files.clear();
+  }
+
+  /** The certificates, lists of them and authorities of an instance: name → content. For tests. */
+  tlsFilesOf(compute_id: string): ReadonlyMap<string, string> {
+    return new Map(this.#bodies.get(compute_id)?.tls_files);
   }
 
   /** The configuration that an instance runs; null: none. For tests. */
@@ -109,6 +130,7 @@ export class FakeAgents implements AmphoraAgents {
       plugged: new Map(),
       certificate: null,
       lists: new Map(),
+      tls_files: new Map(),
     };
     this.#bodies.set(instance.compute_id, body);
     return body;

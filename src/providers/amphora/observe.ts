@@ -1,7 +1,9 @@
 /** Looks at everything outside that concerns one load balancer: cloud, network and agents, all asked at once. */
 import type { Compute, Instance } from '../../cloud/compute.ts';
 import type { Network, NetworkCatalog, Port, PortService, Subnet } from '../../cloud/network.ts';
+import { Secret } from '../../lib/secret.ts';
 import { type Amphora, type LoadBalancerTree, vipsOf } from '../../model/index.ts';
+import { tlsFileMd5 } from '../../wire/tls-files.ts';
 import type { AmphoraAgents, ObservedAgent } from './agent-client.ts';
 import {
   type AmphoraView,
@@ -11,8 +13,11 @@ import {
   type PlanLimits,
   vipDevice,
   vrrpPortName,
+  type RenderedConfiguration,
   type WantedConfiguration,
 } from './observed.ts';
+import type { SecretOutcomes } from './render/tls-files.ts';
+import { placeSecrets, type SecretReadings, type TlsMaterial } from './tls-material.ts';
 
 /** What observing needs. */
 export type Sight = {
@@ -23,20 +28,35 @@ export type Sight = {
   readonly limits: PlanLimits;
   readonly now: () => number;
   readonly newId: () => string;
-  /** What the amphora should run; null when the load balancer has nothing to serve. */
-  readonly render: (tree: LoadBalancerTree, amphora: Amphora, agent: ObservedAgent) => WantedConfiguration | null;
+  /**
+   * What the amphora should run; null when the load balancer has nothing to serve. Throws `Terminal` with the owner of what cannot
+   * be served, as a secret that has no file.
+   */
+  readonly render: (
+    tree: LoadBalancerTree,
+    amphora: Amphora,
+    agent: ObservedAgent,
+    secrets: SecretOutcomes,
+  ) => RenderedConfiguration | null;
+  readonly tls_material: TlsMaterial;
 };
 
-/** Asks compute, network and agents. Throws `Retry` when the cloud cannot be asked. */
+/** How long a key manager that does not answer holds up what needs it; then only what cannot do without it fails. */
+const secrets_patience_ms = 20_000;
+
+/** Asks compute, network, key manager and agents. Throws `Retry` when the cloud cannot be asked. */
 export async function observe(sight: Sight, tree: LoadBalancerTree, started_ms: number, signal: AbortSignal): Promise<Observed> {
   const id = tree.loadbalancer.id;
-  const [instances, vip_ports, subnets] = await Promise.all([
+  const [instances, vip_ports, subnets, secrets] = await Promise.all([
     sight.compute.listInstances({ loadbalancer_id: id }),
     sight.ports.listPorts({ device_id: vipDevice(id) }),
     findSubnets(sight, tree),
+    sight.tls_material.read(tree),
   ]);
+  const wants = (amphora: Amphora, agent: ObservedAgent) =>
+    wantedOf(sight, tree, amphora, agent, secrets, sight.now() < started_ms + secrets_patience_ms);
   const networks = await findNetworks(sight, tree, subnets);
-  const amphorae = await Promise.all(tree.amphorae.map((amphora) => viewAmphora(sight, tree, amphora, instances, signal)));
+  const amphorae = await Promise.all(tree.amphorae.map((amphora) => viewAmphora(sight, tree, amphora, instances, wants, signal)));
   const known = new Set(tree.amphorae.map((amphora) => amphora.id));
   return {
     now_ms: sight.now(),
@@ -56,6 +76,7 @@ async function viewAmphora(
   tree: LoadBalancerTree,
   amphora: Amphora,
   all: readonly Instance[],
+  wants: (amphora: Amphora, agent: ObservedAgent) => WantedConfiguration | null,
   signal: AbortSignal,
 ): Promise<AmphoraView> {
   const instances = all.filter((each) => each.name === instanceName(amphora.id)).toSorted((a, b) => a.created_ms - b.created_ms);
@@ -68,8 +89,26 @@ async function viewAmphora(
     sight.ports.listPorts({ name: memberPortName(amphora.id) }),
     isAsked ? sight.agents.describe(amphora, signal) : null,
   ]);
-  const wanted = agent === null ? null : sight.render(tree, amphora, agent);
+  const wanted = agent === null ? null : wants(amphora, agent);
   return { amphora, instances, ports: byId([...vrrp, ...members]), agent, wanted };
+}
+
+/** What the amphora should run, with the files for its folder of certificates. */
+function wantedOf(
+  sight: Sight,
+  tree: LoadBalancerTree,
+  amphora: Amphora,
+  agent: ObservedAgent,
+  secrets: SecretReadings,
+  isPatient: boolean,
+): WantedConfiguration | null {
+  const { outcomes, tls_files } = placeSecrets(secrets, agent.tls_files, isPatient);
+  const rendered = sight.render(tree, amphora, agent, outcomes);
+  if (rendered === null) return null;
+  const lists = Object.entries(rendered.crt_lists).map(
+    ([name, text]) => [name, { md5: tlsFileMd5(text), content: new Secret(text) }] as const,
+  );
+  return { ...rendered, tls_files: new Map([...tls_files, ...lists]) };
 }
 
 const byId = (ports: readonly Port[]): readonly Port[] => ports.toSorted((a, b) => (a.id < b.id ? -1 : 1));

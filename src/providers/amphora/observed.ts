@@ -1,12 +1,24 @@
 /** What a pass sees of the outside before it plans: the input of `plan` beside the tree. */
 import type { Instance } from '../../cloud/compute.ts';
 import type { Network, Port, Subnet } from '../../cloud/network.ts';
+import type { Secret } from '../../lib/secret.ts';
 import type { Amphora } from '../../model/index.ts';
 import type { ObservedAgent } from './agent-client.ts';
 import type { Rendered } from './render/haproxy.ts';
 
-/** The configuration that an amphora should run. */
-export type WantedConfiguration = Rendered & { readonly md5: string };
+/** A file that an amphora should have in its folder of certificates. */
+export type WantedFile = {
+  /** MD5 (hex) of the content. */
+  readonly md5: string;
+  /** Null: the amphora has it, and the secret cannot be read now. */
+  readonly content: Secret | null;
+};
+
+/** A rendered configuration and its MD5. */
+export type RenderedConfiguration = Rendered & { readonly md5: string };
+
+/** The configuration that an amphora should run, and what should be in its folder of certificates, by name. */
+export type WantedConfiguration = RenderedConfiguration & { readonly tls_files: ReadonlyMap<string, WantedFile> };
 
 /** One amphora row beside what exists of it. */
 export type AmphoraView = {

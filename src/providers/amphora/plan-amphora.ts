@@ -154,14 +154,21 @@ function planAgent(tree: LoadBalancerTree, view: AmphoraView, agent: ObservedAge
   return { steps: [], wait: null, isServing: true };
 }
 
-/** HAProxy runs what it should, or nothing where there is nothing to serve. */
+/**
+ * HAProxy runs what it should, or nothing where there is nothing to serve. What the configuration names comes with it,
+ * what it no longer names goes after it.
+ */
 function configurationStep({ amphora, wanted }: AmphoraView, agent: ObservedAgent): AmphoraStep[] {
   const owner = { type: 'amphora', id: amphora.id } as const;
-  if (wanted !== null && (agent.configuration_md5 !== wanted.md5 || !agent.running))
-    return [{ step: 'put_configuration', owner, amphora_id: amphora.id }];
-  if (wanted === null && (agent.configuration_md5 !== null || agent.running))
-    return [{ step: 'delete_configuration', owner, amphora_id: amphora.id }];
-  return [];
+  if (wanted === null)
+    return agent.configuration_md5 !== null || agent.running || agent.tls_files.size > 0
+      ? [{ step: 'delete_configuration', owner, amphora_id: amphora.id }]
+      : [];
+  const missing_files = [...wanted.tls_files].filter(([name, file]) => agent.tls_files.get(name) !== file.md5).map(([name]) => name);
+  if (missing_files.length > 0 || agent.configuration_md5 !== wanted.md5 || !agent.running)
+    return [{ step: 'put_configuration', owner, amphora_id: amphora.id, missing_files }];
+  const names = [...agent.tls_files.keys()].filter((name) => !wanted.tls_files.has(name));
+  return names.length > 0 ? [{ step: 'delete_tls_files', owner, amphora_id: amphora.id, names }] : [];
 }
 
 const hasAddresses = (agent: ObservedAgent, port: Port, addresses: readonly string[]): boolean => {

@@ -2,15 +2,26 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import type { Instance } from '../../cloud/compute.ts';
 import type { Port } from '../../cloud/network.ts';
+import { Secret } from '../../lib/secret.ts';
 import type { Amphora, LoadBalancer, LoadBalancerTree } from '../../model/index.ts';
 import type { ObservedAgent } from './agent-client.ts';
-import { type AmphoraView, instanceName, memberPortName, type Observed, vipDevice, vipPortName, vrrpPortName } from './observed.ts';
+import {
+  type AmphoraView,
+  instanceName,
+  memberPortName,
+  type Observed,
+  type WantedFile,
+  vipDevice,
+  vipPortName,
+  vrrpPortName,
+} from './observed.ts';
 import { plan } from './plan.ts';
+import type { AmphoraStep } from './steps.ts';
 import { sampleAmphora, sampleId, sampleMember, samplePool, sampleTree } from '../../../test/support/sample-trees.ts';
 
 const now_ms = 1_000_000;
 const lb_id = sampleId('loadbalancer');
-const wanted = { text: 'new', md5: 'new', owners: [], lists: [], frontends: 1 };
+const wanted = { text: 'new', md5: 'new', owners: [], lists: [], crt_lists: {}, tls_files: new Map(), frontends: 1 };
 
 const port = (id: string, name: string, device_id: string, change: Partial<Port> = {}): Port => ({
   id,
@@ -69,6 +80,8 @@ const agent = (change: Partial<ObservedAgent> = {}): ObservedAgent => ({
   boot_id: null,
   base_path: '/b',
   run_path: '/r',
+  cert_path: null,
+  tls_files: new Map(),
   ...change,
 });
 
@@ -109,8 +122,16 @@ const observed = (amphorae: readonly AmphoraView[], change: Partial<Observed> = 
 /** The steps by name, or what is waited for. */
 const next = (its: LoadBalancerTree, sight: Observed): string[] => {
   const { steps, wait } = plan(its, sight);
-  return steps.length > 0 ? steps.map((step) => step.step) : wait ? [`wait: ${wait.reason}`] : [];
+  return steps.length > 0 ? steps.map(told) : wait ? [`wait: ${wait.reason}`] : [];
 };
+
+/** A step by its name and the files that it is about. */
+const told = (step: AmphoraStep): string => {
+  const files = step.step === 'put_configuration' ? step.missing_files : step.step === 'delete_tls_files' ? step.names : [];
+  return [step.step, ...files].join(' ');
+};
+
+const file: WantedFile = { md5: 'md5', content: new Secret('content') };
 
 const cases: readonly {
   readonly name: string;
@@ -178,6 +199,45 @@ const cases: readonly {
     expected: ['put_configuration'],
   },
   { name: 'HAProxy does not run', sight: observed([view({ agent: agent({ running: false }) })]), expected: ['put_configuration'] },
+  {
+    name: 'it lacks a certificate that the configuration names',
+    sight: observed([view({ wanted: { ...wanted, tls_files: new Map([['a.pem', file]]) } })]),
+    expected: ['put_configuration a.pem'],
+  },
+  {
+    name: 'a certificate is damaged',
+    sight: observed([
+      view({ agent: agent({ tls_files: new Map([['a.pem', 'other']]) }), wanted: { ...wanted, tls_files: new Map([['a.pem', file]]) } }),
+    ]),
+    expected: ['put_configuration a.pem'],
+  },
+  {
+    name: 'it has certificates that nothing names, and another configuration to run first',
+    sight: observed([view({ agent: agent({ configuration_md5: 'old', tls_files: new Map([['a.pem', 'md5']]) }) })]),
+    expected: ['put_configuration'],
+  },
+  {
+    name: 'it has certificates that nothing names',
+    sight: observed([
+      view({
+        agent: agent({
+          tls_files: new Map([
+            ['a.pem', 'md5'],
+            ['b.pem', 'md5'],
+          ]),
+        }),
+        wanted: { ...wanted, tls_files: new Map([['a.pem', file]]) },
+      }),
+    ]),
+    expected: ['delete_tls_files b.pem'],
+  },
+  {
+    name: 'there is nothing to serve any more, and the configuration is gone, but a certificate is left',
+    sight: observed([
+      view({ wanted: null, agent: agent({ configuration_md5: null, running: false, tls_files: new Map([['a.pem', 'md5']]) }) }),
+    ]),
+    expected: ['delete_configuration'],
+  },
   { name: 'there is nothing to serve any more', sight: observed([view({ wanted: null })]), expected: ['delete_configuration'] },
   {
     name: 'its certificate is due',

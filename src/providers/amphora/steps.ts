@@ -20,7 +20,10 @@ export type AmphoraStep =
   | Of<'attach_port', ForAmphora & { readonly compute_id: string; readonly port_id: string }>
   | Of<'plug_vip', ForAmphora & { readonly port_id: string }>
   | Of<'plug_network', ForAmphora & { readonly port_id: string }>
-  | Of<'put_configuration', ForAmphora>
+  /** With the files that it names and that the amphora lacks; told by their names, for they hold keys. */
+  | Of<'put_configuration', ForAmphora & { readonly missing_files: readonly string[] }>
+  /** Files that no configuration names any more. */
+  | Of<'delete_tls_files', ForAmphora & { readonly names: readonly string[] }>
   | Of<'delete_configuration', ForAmphora>
   | Of<'renew_certificate', ForAmphora>
   | Of<'allocate', ForAmphora>

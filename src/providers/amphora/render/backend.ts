@@ -4,7 +4,8 @@ import type { ConfigLine, ConfigSection } from '../../../wire/haproxy-text.ts';
 import { backendName, checkedAddress, isServed, line, type Mode, modeOfPool, ownedLine } from './lines.ts';
 import { activeMonitor, checkTokens, monitorLines } from './monitor.ts';
 import { serverNumbers } from './server-number.ts';
-import type { RenderSettings } from './settings.ts';
+import { type RenderSettings, tlsPlaceOf } from './settings.ts';
+import { serverTlsTokens } from './tls.ts';
 
 /** Where a stick table is shared with the other amphora: the name of the peers section. */
 type Peers = string | null;
@@ -12,7 +13,6 @@ type Peers = string | null;
 /** Renders a backend. Throws `Terminal` with the pool, a member or the monitor as owner for what we cannot serve. */
 export function renderBackend(pool: PoolTree, listener: Listener, peers: Peers, settings: RenderSettings): ConfigSection {
   const owner: Owner = { type: 'pool', id: pool.id };
-  if (pool.tls_enabled) throw new Terminal(owner, 'TLS towards members is not supported');
   const mode = modeOfPool(pool, listener);
   const monitor = activeMonitor(pool.healthmonitor);
   const lines = [
@@ -26,7 +26,11 @@ export function renderBackend(pool: PoolTree, listener: Listener, peers: Peers, 
     // 0 is legal in the API and means the operator's default, as upstream has it; HAProxy would wait for ever.
     line('timeout', 'connect', String(listener.timeout_member_connect || settings.timeout_member_connect)),
     line('timeout', 'server', String(listener.timeout_member_data || settings.timeout_member_data)),
-    ...serverLines(pool, monitor, mode),
+    ...serverLines(pool, monitor, {
+      hasCookie: mode === 'http' && pool.session_persistence?.type === 'HTTP_COOKIE',
+      tls: serverTlsTokens(pool, listener, mode, tlsPlaceOf(settings, pool.loadbalancer_id)),
+      proxy: proxyTokens(pool, listener),
+    }),
   ];
   return { kind: 'backend', name: backendName(pool.id, listener.id), owner, lines };
 }
@@ -72,7 +76,7 @@ function cookieArgument(name: string, owner: Owner): string {
   return name.includes("'") ? `"${name}"` : name;
 }
 
-const headerFetches: Readonly<Record<string, string>> = {
+const headerFetches = {
   'X-Forwarded-Port': '%[dst_port]',
   'X-Forwarded-Proto': 'http',
   'X-Forwarded-IP': '%[src]',
@@ -80,36 +84,58 @@ const headerFetches: Readonly<Record<string, string>> = {
   'X-Real-IP': '%[src]',
 };
 
+/** In quotes, as applications know them from the reference. */
+const tlsHeaderFetches = {
+  ...headerFetches,
+  'X-Forwarded-Proto': 'https',
+  'X-SSL-Client-Verify': '%[ssl_c_verify]',
+  'X-SSL-Client-Has-Cert': '%[ssl_c_used]',
+  'X-SSL-Client-DN': '%{+Q}[ssl_c_s_dn]',
+  'X-SSL-Client-CN': '%{+Q}[ssl_c_s_dn(cn)]',
+  'X-SSL-Issuer': '%{+Q}[ssl_c_i_dn]',
+  'X-SSL-Client-SHA1': '%{+Q}[ssl_c_sha1,hex]',
+  'X-SSL-Client-Not-Before': '%{+Q}[ssl_c_notbefore]',
+  'X-SSL-Client-Not-After': '%{+Q}[ssl_c_notafter]',
+};
+
 /** Headers that are switched on; what the client sent under these names goes, but for X-Forwarded-For, which is a list. */
 function headerLines(listener: Listener): ConfigLine[] {
   const owner: Owner = { type: 'listener', id: listener.id };
   const isOn = (name: string) => listener.insert_headers[name]?.toLowerCase() === 'true';
-  const set = Object.entries(headerFetches).filter(([name]) => isOn(name));
+  const fetches = listener.protocol === 'TERMINATED_HTTPS' ? tlsHeaderFetches : headerFetches;
+  const set = Object.entries(fetches).filter(([name]) => isOn(name));
   return [
     ...(isOn('X-Forwarded-For') ? [ownedLine(owner, 'option', 'forwardfor')] : []),
     ...set.map(([name, value]) => ownedLine(owner, 'http-request', 'set-header', name, value)),
   ];
 }
 
-function serverLines(pool: PoolTree, monitor: HealthMonitor | null, mode: Mode): ConfigLine[] {
-  const members = pool.members.filter(isServed);
-  const numbers = pool.lb_algorithm === 'SOURCE_IP' ? serverNumbers(members.map((member) => member.id)) : null;
-  const hasCookie = mode === 'http' && pool.session_persistence?.type === 'HTTP_COOKIE';
-  return members.map((member) => serverLine(pool, member, monitor, { number: numbers?.get(member.id), hasCookie }));
+/** What all servers of a backend have in common. */
+type Traits = { readonly hasCookie: boolean; readonly tls: readonly string[]; readonly proxy: readonly string[] };
+
+/** PROXY protocol; version 2 tells a member the name in the client's certificate, where there can be one. */
+function proxyTokens({ protocol }: PoolTree, listener: Listener): readonly string[] {
+  if (protocol === 'PROXY') return ['send-proxy'];
+  if (protocol === 'PROXYV2') return [listener.protocol === 'TERMINATED_HTTPS' ? 'send-proxy-v2-ssl-cn' : 'send-proxy-v2'];
+  return [];
 }
 
-type ServerTraits = { readonly number: number | undefined; readonly hasCookie: boolean };
+function serverLines(pool: PoolTree, monitor: HealthMonitor | null, traits: Traits): ConfigLine[] {
+  const members = pool.members.filter(isServed);
+  const numbers = pool.lb_algorithm === 'SOURCE_IP' ? serverNumbers(members.map((member) => member.id)) : null;
+  return members.map((member) => serverLine(member, monitor, numbers?.get(member.id), traits));
+}
 
-function serverLine(pool: PoolTree, member: Member, monitor: HealthMonitor | null, traits: ServerTraits): ConfigLine {
+function serverLine(member: Member, monitor: HealthMonitor | null, number: number | undefined, traits: Traits): ConfigLine {
   const owner: Owner = { type: 'member', id: member.id };
   const tokens = ['server', member.id, `${checkedAddress(member.address, owner)}:${member.protocol_port}`];
-  if (traits.number !== undefined) tokens.push('id', String(traits.number));
+  if (number !== undefined) tokens.push('id', String(number));
   tokens.push('weight', String(member.weight));
-  if (monitor !== null) tokens.push(...checkTokens(monitor, member));
+  if (monitor !== null) tokens.push(...checkTokens(monitor, member, traits.tls.length > 0));
   if (traits.hasCookie) tokens.push('cookie', member.id);
-  if (pool.protocol === 'PROXY') tokens.push('send-proxy');
-  if (pool.protocol === 'PROXYV2') tokens.push('send-proxy-v2');
+  tokens.push(...traits.proxy);
   if (member.backup) tokens.push('backup');
   if (!member.admin_state_up) tokens.push('disabled');
+  tokens.push(...traits.tls);
   return { tokens, owner };
 }

@@ -3,7 +3,8 @@ import { type Listener, type LoadBalancer, type Owner, Terminal, vipsOf } from '
 import { type ConfigLine, type ConfigSection, escapeLogFormat } from '../../../wire/haproxy-text.ts';
 import { aclFile, listPath } from '../../../wire/list-files.ts';
 import { backendName, checkedAddress, checkedCidr, line, modeOfListener } from './lines.ts';
-import type { RenderSettings } from './settings.ts';
+import { type RenderSettings, tlsPlaceOf } from './settings.ts';
+import { bindTokens } from './tls.ts';
 
 /** CIDRs in one ACL line: HAProxy reads at most 64 words, and a shorter line is easier to read. */
 const cidrsPerLine = 30;
@@ -17,15 +18,17 @@ export function connectionLimit(listener: Listener, settings: RenderSettings): n
 /** Renders a frontend; `pool_id` is its default pool when that is served. Throws `Terminal` for a protocol that we cannot serve. */
 export function renderFrontend(lb: LoadBalancer, listener: Listener, pool_id: string | null, settings: RenderSettings): ConfigSection {
   const owner: Owner = { type: 'listener', id: listener.id };
-  if (!['HTTP', 'TCP', 'HTTPS'].includes(listener.protocol))
+  if (!['HTTP', 'TCP', 'HTTPS', 'TERMINATED_HTTPS'].includes(listener.protocol))
     throw new Terminal(owner, `listeners of protocol ${listener.protocol} are not supported`);
+  const tls = bindTokens(listener, tlsPlaceOf(settings, lb.id));
   const inspect = listener.timeout_tcp_inspect;
   const lines = [
     line('maxconn', String(connectionLimit(listener, settings))),
     // The last colon divides address and port, also of IPv6: upstream's agent reads it back in this form.
-    ...vipsOf(lb).map((vip) => line('bind', `${checkedAddress(vip.ip_address, owner)}:${listener.protocol_port}`)),
+    ...vipsOf(lb).map((vip) => line('bind', `${checkedAddress(vip.ip_address, owner)}:${listener.protocol_port}`, ...tls)),
     line('mode', modeOfListener(listener)),
     ...cidrLines(lb, listener, owner, settings),
+    ...hstsLines(listener),
     ...(pool_id === null ? [] : [line('default_backend', backendName(pool_id, listener.id))]),
     line('timeout', 'client', String(listener.timeout_client_data || settings.timeout_client_data)),
     ...(inspect > 0 ? [line('tcp-request', 'inspect-delay', String(inspect))] : []),
@@ -46,6 +49,17 @@ function cidrLines(lb: LoadBalancer, listener: Listener, owner: Owner, settings:
   const count = Math.ceil(cidrs.length / cidrsPerLine);
   const groups = Array.from({ length: count }, (_, index) => cidrs.slice(index * cidrsPerLine, (index + 1) * cidrsPerLine));
   return [...groups.map((group) => line('acl', 'allowed_cidrs', 'src', ...group)), reject];
+}
+
+/** RFC 6797. Also on answers of HAProxy itself (redirects, refusals), hence not `http-response`. */
+function hstsLines({ protocol, hsts_max_age, hsts_include_subdomains, hsts_preload }: Listener): ConfigLine[] {
+  if (hsts_max_age === null || protocol !== 'TERMINATED_HTTPS') return [];
+  const policy = [
+    `max-age=${hsts_max_age}`,
+    ...(hsts_include_subdomains ? ['includeSubDomains'] : []),
+    ...(hsts_preload ? ['preload'] : []),
+  ];
+  return [line('http-after-response', 'set-header', 'Strict-Transport-Security', policy.join('; '))];
 }
 
 function logLines(lb: LoadBalancer, listener: Listener, settings: RenderSettings): ConfigLine[] {

@@ -14,6 +14,7 @@ import {
   sampleMember,
   sampleMonitor,
   samplePool,
+  sampleSecrets,
   sampleSettings,
   sampleTree,
 } from '../../../../test/support/sample-trees.ts';
@@ -26,9 +27,11 @@ const stick = (type: 'SOURCE_IP' | 'HTTP_COOKIE' | 'APP_COOKIE', cookie_name: st
   persistence_timeout: null,
   persistence_granularity: null,
 });
-const settings = sampleSettings;
+const { secrets: _none, ...settings } = sampleSettings;
 const logged = { ...settings, log_target: '/run/rsyslog/octavia/log' };
-const render = (tree: LoadBalancerTree, given = settings): Rendered => renderHaproxy(tree, tree.amphorae[0] ?? sampleAmphora(), given);
+/** Every secret is there, with a content of which only the MD5 matters. */
+const render = (tree: LoadBalancerTree, given = settings): Rendered =>
+  renderHaproxy(tree, tree.amphorae[0] ?? sampleAmphora(), { secrets: sampleSecrets(tree), ...given });
 
 /** What each golden file in `golden/` is rendered from. */
 const shapes: Readonly<Record<string, Rendered>> = {
@@ -145,6 +148,82 @@ const shapes: Readonly<Record<string, Rendered>> = {
       pools: [samplePool({ protocol: 'PROXY' }), samplePool({ id: id('pool', 2), protocol: 'PROXYV2' })],
     }),
   ),
+  'terminated-https': render(
+    sampleTree({
+      listeners: [
+        sampleListener({
+          protocol: 'TERMINATED_HTTPS',
+          protocol_port: 443,
+          default_tls_container_ref: 'http://127.0.0.1/key-manager/v1/secrets/one',
+          sni_container_refs: ['http://127.0.0.1/key-manager/v1/secrets/two', 'http://127.0.0.1/key-manager/v1/secrets/one'],
+          client_ca_tls_container_ref: 'ca',
+          client_crl_container_ref: 'crl',
+          client_authentication: 'MANDATORY',
+          tls_ciphers: 'TLS_AES_128_GCM_SHA256:ECDHE-RSA-AES128-GCM-SHA256:TLS_AES_256_GCM_SHA384:ECDHE-ECDSA-AES128-GCM-SHA256',
+          tls_versions: ['TLSv1.2', 'TLSv1.3'],
+          alpn_protocols: ['h2', 'http/1.1'],
+          hsts_max_age: 31_536_000,
+          hsts_include_subdomains: true,
+          hsts_preload: true,
+          insert_headers: {
+            'X-Forwarded-Proto': 'true',
+            'X-SSL-Client-Verify': 'true',
+            'X-SSL-Client-Has-Cert': 'true',
+            'X-SSL-Client-DN': 'true',
+            'X-SSL-Client-CN': 'true',
+            'X-SSL-Issuer': 'true',
+            'X-SSL-Client-SHA1': 'true',
+            'X-SSL-Client-Not-Before': 'true',
+            'X-SSL-Client-Not-After': 'true',
+          },
+        }),
+        sampleListener({
+          id: id('listener', 2),
+          protocol: 'TERMINATED_HTTPS',
+          protocol_port: 8443,
+          sni_container_refs: ['http://127.0.0.1/key-manager/v1/secrets/two'],
+          client_ca_tls_container_ref: 'ca',
+          client_authentication: 'OPTIONAL',
+          tls_versions: ['TLSv1.1', 'TLSv1.3'],
+          default_pool_id: id('pool', 2),
+          hsts_max_age: 0,
+        }),
+      ],
+      pools: [
+        samplePool({
+          tls_enabled: true,
+          tls_container_ref: 'http://127.0.0.1/key-manager/v1/secrets/three',
+          ca_tls_container_ref: 'ca2',
+          crl_container_ref: 'crl2',
+          tls_ciphers: 'ECDHE-RSA-AES128-GCM-SHA256',
+          tls_versions: ['TLSv1.2'],
+          alpn_protocols: ['h2', 'http/1.1'],
+          healthmonitor: sampleMonitor({ type: 'HTTPS' }),
+        }),
+        samplePool({ id: id('pool', 2), protocol: 'PROXYV2' }),
+      ],
+    }),
+  ),
+  'pool-tls': render(
+    sampleTree({
+      listeners: [
+        sampleListener(),
+        sampleListener({ id: id('listener', 2), protocol: 'TCP', protocol_port: 81, default_pool_id: id('pool', 2) }),
+      ],
+      pools: [
+        samplePool({ tls_enabled: true, alpn_protocols: ['h2', 'http/1.1', 'http/1.0'], healthmonitor: sampleMonitor() }),
+        samplePool({
+          id: id('pool', 2),
+          protocol: 'TCP',
+          tls_enabled: true,
+          ca_tls_container_ref: 'ca',
+          tls_versions: ['SSLv3', 'TLSv1.2', 'TLSv1.3'],
+          alpn_protocols: ['h2', 'http/1.1', 'http/1.0'],
+          healthmonitor: sampleMonitor({ id: id('healthmonitor', 2), type: 'TLS-HELLO' }),
+        }),
+      ],
+    }),
+  ),
   ping: render(sampleTree({ pools: [samplePool({ healthmonitor: sampleMonitor({ type: 'PING' }) })] }), {
     ...settings,
     ping_command: '/var/lib/octavia/ping-wrapper.sh',
@@ -178,11 +257,47 @@ const shapes: Readonly<Record<string, Rendered>> = {
   ),
 };
 
-/** Runs `haproxy -c`; answers its exit code and what it printed. */
-function check(text: string): { status: number | null; output: string } {
+/** A key with its certificate, which is an authority as well, and its empty list of revoked ones: all that files of secrets may be. */
+const pem = (() => {
   const folder = mkdtempSync(join(tmpdir(), 'render-'));
+  const openssl = (...args: string[]) => spawnSync('openssl', args, { cwd: folder });
+  writeFileSync(join(folder, 'ca.conf'), '[ca]\ndefault_ca = own\n[own]\ndatabase = index\ndefault_md = sha256\ndefault_crl_days = 9\n');
+  writeFileSync(join(folder, 'index'), '');
+  openssl(
+    'req',
+    '-x509',
+    '-newkey',
+    'ec',
+    '-pkeyopt',
+    'ec_paramgen_curve:P-256',
+    '-nodes',
+    '-subj',
+    '/CN=x',
+    '-keyout',
+    'key',
+    '-out',
+    'crt',
+  );
+  openssl('ca', '-config', 'ca.conf', '-gencrl', '-keyfile', 'key', '-cert', 'crt', '-out', 'crl');
   try {
-    writeFileSync(join(folder, 'haproxy.cfg'), text);
+    return ['crt', 'key', 'crl'].map((name) => readFileSync(join(folder, name), 'utf8')).join('');
+  } catch {
+    return '';
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+})();
+
+/** Runs `haproxy -c`, with every file in place that the text names; answers its exit code and what it printed. */
+function check(text: string, files: Readonly<Record<string, string>> = {}): { status: number | null; output: string } {
+  const folder = mkdtempSync(join(tmpdir(), 'render-'));
+  const moved = (content: string) => content.replaceAll(settings.cert_path, folder);
+  try {
+    writeFileSync(join(folder, 'haproxy.cfg'), moved(text));
+    mkdirSync(join(folder, id('loadbalancer')));
+    const lists = Object.values(files).join('');
+    for (const [, name = ''] of (text + lists).matchAll(/\/([^/\s]+\.pem)\b/gu))
+      writeFileSync(join(folder, id('loadbalancer'), name), moved(files[name] ?? pem));
     const { status, stderr, stdout } = spawnSync('haproxy', ['-c', '-f', join(folder, 'haproxy.cfg')], { encoding: 'utf8' });
     return { status, output: stderr + stdout };
   } finally {
@@ -205,7 +320,7 @@ for (const [name, rendered] of Object.entries(shapes)) {
   });
 
   test(`${name} is accepted by HAProxy`, { skip }, () => {
-    const { status, output } = check(rendered.text);
+    const { status, output } = check(rendered.text, rendered.crt_lists);
     assert.equal(status, 0, output);
     const surprises = output.split('\n').filter((line) => line.startsWith('[WARNING]') && !line.includes('server state file'));
     assert.deepEqual(surprises, []);
@@ -255,9 +370,17 @@ test('a server of a source-ip pool keeps its number when others come and go', ()
 
 test('what cannot be served is refused with its owner', () => {
   const refusals: readonly (readonly [LoadBalancerTree, Owner])[] = [
-    [sampleTree({ listeners: [sampleListener({ protocol: 'TERMINATED_HTTPS' })] }), { type: 'listener', id: id('listener') }],
+    [
+      sampleTree({ listeners: [sampleListener({ protocol: 'TERMINATED_HTTPS', tls_versions: ['SSLv3'] })] }),
+      { type: 'listener', id: id('listener') },
+    ],
+    [sampleTree({ pools: [samplePool({ tls_enabled: true, tls_versions: ['SSLv3'] })] }), { type: 'pool', id: id('pool') }],
+    [
+      sampleTree({ listeners: [sampleListener({ protocol: 'TERMINATED_HTTPS', default_tls_container_ref: 'unreadable' })] }),
+      { type: 'listener', id: id('listener') },
+    ],
+    [sampleTree({ pools: [samplePool({ tls_enabled: true, ca_tls_container_ref: 'unreadable' })] }), { type: 'pool', id: id('pool') }],
     [sampleTree({ pools: [samplePool({ lb_algorithm: 'SOURCE_IP_PORT' })] }), { type: 'pool', id: id('pool') }],
-    [sampleTree({ pools: [samplePool({ tls_enabled: true })] }), { type: 'pool', id: id('pool') }],
     [sampleTree({ pools: [samplePool({ session_persistence: stick('APP_COOKIE', 'a)b') })] }), { type: 'pool', id: id('pool') }],
     [
       sampleTree({ pools: [samplePool({ healthmonitor: sampleMonitor({ type: 'PING' }) })] }),

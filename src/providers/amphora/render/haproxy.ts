@@ -8,7 +8,8 @@ import { connectionLimit, renderFrontend } from './frontend.ts';
 import { isServed, line } from './lines.ts';
 import { activeMonitor } from './monitor.ts';
 import { peerName, renderPeers } from './peers.ts';
-import type { Rendered, RenderSettings } from './settings.ts';
+import { type Rendered, type RenderSettings, tlsPlaceOf } from './settings.ts';
+import { crtList, isTlsListener } from './tls-files.ts';
 
 export type { Rendered, RenderSettings } from './settings.ts';
 
@@ -38,7 +39,14 @@ export function renderHaproxy(tree: LoadBalancerTree, amphora: Amphora, settings
       ...(pool === null ? [] : [renderBackend(pool, listener, peers?.name ?? null, settings)]),
     ]),
   ];
-  return { ...writeConfig(sections), frontends: services.length };
+  return { ...writeConfig(sections), crt_lists: crtListsOf(tree, services, settings), frontends: services.length };
+}
+
+/** The lists of certificates, by name. */
+function crtListsOf(tree: LoadBalancerTree, services: readonly Service[], settings: RenderSettings): Record<string, string> {
+  const { folder, outcomes } = tlsPlaceOf(settings, tree.loadbalancer.id);
+  const lists = services.filter(({ listener }) => isTlsListener(listener)).map(({ listener }) => crtList(listener, outcomes, folder));
+  return Object.fromEntries(lists.map(({ name, text }) => [name, text]));
 }
 
 /** Whose line HAProxy refuses in its output (`haproxy -c`); null when it names none or the line is no resource's. */

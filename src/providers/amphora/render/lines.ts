@@ -17,7 +17,9 @@ export const isServed = (resource: { readonly provisioning_status: ProvisioningS
   resource.provisioning_status !== 'PENDING_DELETE' && resource.provisioning_status !== 'DELETED' && !resource.refused;
 
 /** How a listener's frontend reads traffic. */
-export const modeOfListener = (listener: Pick<Listener, 'protocol'>): Mode => (listener.protocol === 'HTTP' ? 'http' : 'tcp');
+export const modeOfListener = (listener: Pick<Listener, 'protocol'>): Mode => (httpProtocols.has(listener.protocol) ? 'http' : 'tcp');
+
+const httpProtocols: ReadonlySet<string> = new Set<Listener['protocol']>(['HTTP', 'TERMINATED_HTTPS', 'PROMETHEUS']);
 
 /** How a pool's backend reads traffic; PROXY pools read it as their listener does. */
 export function modeOfPool(pool: Pick<Pool, 'protocol'>, listener: Pick<Listener, 'protocol'>): Mode {

@@ -51,13 +51,13 @@ function statusCodes(expected: string, owner: Owner): string {
   return codes.join(',');
 }
 
-/** The words of one server that is probed. */
-export function checkTokens(monitor: HealthMonitor, member: Member): string[] {
+/** The words of one server that is probed; `hasTls`: its traffic is encrypted, and what is said there holds for probes, too. */
+export function checkTokens(monitor: HealthMonitor, member: Member, hasTls: boolean): string[] {
   const isTls = monitor.type === 'HTTPS' || monitor.type === 'TLS-HELLO';
   const owner: Owner = { type: 'member', id: member.id };
   return [
     'check',
-    ...(isTls ? ['check-ssl', 'verify', 'none'] : []),
+    ...(isTls ? ['check-ssl', ...(hasTls ? [] : ['verify', 'none'])] : []),
     // The API allows a delay of 0, HAProxy no interval of 0.
     'inter',
     `${Math.max(1, monitor.delay)}s`,

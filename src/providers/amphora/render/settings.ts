@@ -1,5 +1,7 @@
 /** What goes into a rendering besides the tree, and what comes out. */
 import type { WrittenConfig } from '../../../wire/haproxy-text.ts';
+import type { TlsPlace } from './tls.ts';
+import type { SecretOutcomes } from './tls-files.ts';
 
 /** The operator's choices, and what the agent says of its machine. */
 export type RenderSettings = {
@@ -7,6 +9,10 @@ export type RenderSettings = {
   readonly base_path: string;
   /** Folder of sockets in the amphora; upstream's agent expects it to be `base_path`. */
   readonly run_path: string;
+  /** Folder of certificates in the amphora (`[haproxy_amphora] base_cert_dir`): one folder below for each load balancer. */
+  readonly cert_path: string;
+  /** What has become of the secrets that the tree refers to, by place (`secretFilesOf`). */
+  readonly secrets: SecretOutcomes;
   /** The most connections that HAProxy can have there, as the agent reports it; null: not known, no clamp. */
   readonly maxconn_limit: number | null;
   /** Does the agent take lists beside the configuration (`wire/list-files.ts`)? Then entries that come and go lie in lists, else in the lines. */
@@ -46,6 +52,14 @@ export type RenderSettings = {
 
 /** A rendered configuration: text, and `owners[n - 1]` of line n; the same input gives the same bytes. */
 export type Rendered = WrittenConfig & {
+  /** Lists of certificates that the text names, for the folder of certificates: name → text. */
+  readonly crt_lists: Readonly<Record<string, string>>;
   /** How many listeners it serves. With none HAProxy refuses to start: do not put it, remove what is there. */
   readonly frontends: number;
 };
+
+/** Where the secrets of a load balancer lie. */
+export const tlsPlaceOf = ({ cert_path, secrets }: RenderSettings, loadbalancer_id: string): TlsPlace => ({
+  folder: `${cert_path}/${loadbalancer_id}`,
+  outcomes: secrets,
+});
