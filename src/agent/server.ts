@@ -19,7 +19,7 @@ export type ServerIdentity = { readonly server_pem: string; readonly client_ca: 
 /** What requests are handled with. */
 export type ApiParts = { readonly routes: readonly Route[]; readonly generations: Generations; readonly log: Log };
 
-/** Serves the API. Requests that change something run one at a time, each admitted by its generation when its turn comes. */
+/** Serves the API. Requests that change something or come with a generation run one at a time, each admitted when its turn comes. */
 export class ApiServer {
   readonly #parts: ApiParts;
   readonly #server: Server;
@@ -113,7 +113,8 @@ export class ApiServer {
     const generation = parseGeneration(Array.isArray(header) ? header[0] : header);
     const body = await readBody(request, route.limit_bytes);
     const call: Call = { params, body, generation, local_address: (request.socket.localAddress ?? '').replace(/^::ffff:/u, '') };
-    if (route.method === 'GET') return route.handler(call);
+    // A look that comes with a generation is part of a pass: it waits for what is being changed, and ends the older passes.
+    if (route.method === 'GET' && generation === undefined) return route.handler(call);
     return this.#turns.run(async () => {
       if (generation !== undefined) await this.#parts.generations.admit(generation);
       return route.handler(call);

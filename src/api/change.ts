@@ -101,9 +101,12 @@ const quotaTitle = (name: QuotaName): string =>
 export const listenersOf = (tree: LoadBalancerTree, pool_id: string): ListenerTree[] =>
   tree.listeners.filter((each) => poolIdsOf(each).has(pool_id));
 
-/** Marks what a change of a pool touches: the listeners that use it and, unless it is new or going, the pool. */
+/**
+ * Marks what a change of a pool touches: the listeners that use it and, unless it is new or going, the pool. What was refused
+ * before is tried again: the change may be what it lacked.
+ */
 export async function markPool({ tx, tree, now }: Workspace, pool_id: string, self: boolean): Promise<void> {
-  const pending = { provisioning_status: 'PENDING_UPDATE', updated_at: now } as const;
+  const pending = updatedIdentity(now);
   const ids = listenersOf(tree, pool_id).map((each) => each.id);
   await updateRows(tx, 'listener', ids, pending);
   if (self) await updateRows(tx, 'pool', [pool_id], pending);

@@ -39,8 +39,7 @@ export async function createPool(call: Call): Promise<Answer> {
     if (hasTagTwice(body)) throw new Fault(409, 'Already an entity with that specified id.');
     await insertRows(tx, 'pool', [pool]);
     await insertTags(tx, [{ id: pool.id, tags: tagsOf(body) ?? [] }]);
-    if (listener_id !== null)
-      await updateRows(tx, 'listener', [listener_id], { default_pool_id: pool.id, provisioning_status: 'PENDING_UPDATE', updated_at: now });
+    if (listener_id !== null) await updateRows(tx, 'listener', [listener_id], { default_pool_id: pool.id, ...updatedIdentity(now) });
     return {
       tree: { ...linked, pools: [...linked.pools, { ...pool, members: [], healthmonitor: null }] },
       change: { action: 'create', owner: { type: 'pool', id: pool.id } },

@@ -58,10 +58,14 @@ export async function markActive(tx: Tx, loadbalancer_id: string, updated_at: st
       const { column, ids } = ofLoadBalancer(tx, part, loadbalancer_id);
       return tx
         .updateTable(part)
-        .set(active)
+        .set({
+          ...active,
+          provisioning_status: sql`CASE WHEN refused THEN 'ERROR' ELSE 'ACTIVE' END`,
+          fault: sql`CASE WHEN refused THEN fault END`,
+        })
         .where(column as 'id', 'in', ids)
         .where('provisioning_status', 'in', settling)
-        .where('refused', '=', false);
+        .where((eb) => eb.or([eb('refused', '=', false), eb('provisioning_status', '!=', 'ERROR')]));
     }),
     ...(['healthmonitor', 'l7policy', 'l7rule'] as const).map((part) => watchAgain(tx, part, loadbalancer_id)),
     tx.updateTable('loadbalancer').set(active).where('id', '=', loadbalancer_id).where('provisioning_status', 'in', settling),

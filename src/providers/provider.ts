@@ -32,8 +32,14 @@ export type Pass<Tx> = {
 export interface Provider<Observed, S extends Step, Tx> {
   describe(): { readonly name: string; readonly description: string; readonly reports_back: boolean };
   validate(tree: LoadBalancerTree, change: Change): void;
-  /** `started_ms`: when the present work began (epoch). */
-  observe(tree: LoadBalancerTree, work: { readonly started_ms: number; readonly signal: AbortSignal }): Promise<Observed>;
+  /**
+   * `started_ms`: when the present work began (epoch); `revision` as in `Pass`: whatever is looked at obeys nobody older from
+   * then on, so that what was seen stays true until the pass ends.
+   */
+  observe(
+    tree: LoadBalancerTree,
+    work: { readonly started_ms: number; readonly revision: number; readonly signal: AbortSignal },
+  ): Promise<Observed>;
   /** Pure: ids and time come in with `observed`. */
   plan(tree: LoadBalancerTree, observed: Observed): Plan<S>;
   /** May answer `Wait` when the step's turn has not come. */

@@ -100,7 +100,7 @@ async function look(
   signal: AbortSignal,
 ): Promise<unknown> {
   try {
-    return await provider.observe(tree, { started_ms: lease.started_ms, signal });
+    return await provider.observe(tree, { started_ms: lease.started_ms, revision: lease.fence, signal });
   } catch (error) {
     if (error instanceof Terminal && (await refuse(bench, lease, error))) return setAside;
     throw error;

@@ -75,7 +75,7 @@ for (const kind of ['ours', 'upstream'] as const) {
     after(() => started.stop());
 
     test('sees an empty agent first', async () => {
-      const seen = await agents.describe(amphora, signal);
+      const seen = await agents.describe(amphora, 0, signal);
       assert.equal(seen?.api_version, '1.0');
       assert.deepEqual([seen?.configuration_md5, seen?.running, seen?.revision, seen?.plugged], [null, false, 0, []]);
     });
@@ -84,7 +84,10 @@ for (const kind of ['ours', 'upstream'] as const) {
       await agents.plugVip(amphora, vip, 1, signal);
       await agents.plugVip(amphora, vip, 1, signal);
       assert.deepEqual([...started.server.plugged], [[mac, ['198.51.100.10', '198.51.100.11']]]);
-      const plugged = (await agents.describe(amphora, signal))?.plugged.map(({ mac_address, addresses }) => ({ mac_address, addresses }));
+      const plugged = (await agents.describe(amphora, 1, signal))?.plugged.map(({ mac_address, addresses }) => ({
+        mac_address,
+        addresses,
+      }));
       assert.deepEqual(plugged, [{ mac_address: mac, addresses: ['198.51.100.10', '198.51.100.11'] }]);
       assert.equal('vip' in (JSON.parse(started.server.calls.find((call) => call.method === 'POST')?.body ?? '') as object), false);
     });
@@ -92,7 +95,7 @@ for (const kind of ['ours', 'upstream'] as const) {
     test('plugs a network towards members', async () => {
       const fixed_ips = [{ ip_address: '10.0.0.9', subnet_cidr: '10.0.0.0/24', gateway: null, host_routes: [] }];
       await agents.plugNetwork(amphora, { mac_address: 'fa:16:3e:00:00:02', mtu: 1500, fixed_ips }, 1, signal);
-      assert.deepEqual((await agents.describe(amphora, signal))?.plugged[1]?.addresses, ['10.0.0.9']);
+      assert.deepEqual((await agents.describe(amphora, 1, signal))?.plugged[1]?.addresses, ['10.0.0.9']);
     });
 
     test('waits for a network card that is not there yet', async () => {
@@ -101,7 +104,7 @@ for (const kind of ['ours', 'upstream'] as const) {
 
     test('makes HAProxy run with a configuration and sees that it does', async () => {
       await agents.putHaproxy(amphora, lb, 'global\n', 2, signal);
-      const seen = await agents.describe(amphora, signal);
+      const seen = await agents.describe(amphora, 2, signal);
       assert.deepEqual([seen?.configuration_md5, seen?.running], [md5('global\n'), true]);
       assert.equal(seen?.revision, kind === 'ours' ? 2 : 0);
       assert.deepEqual(
@@ -135,9 +138,9 @@ for (const kind of ['ours', 'upstream'] as const) {
       const held = started.server.configurations.get(lb);
       assert.ok(held);
       held.text = 'defaults\n';
-      assert.equal((await agents.describe(amphora, signal))?.configuration_md5, 'unknown');
+      assert.equal((await agents.describe(amphora, 2, signal))?.configuration_md5, 'unknown');
       await agents.putHaproxy(amphora, lb, 'defaults\n', 3, signal);
-      assert.equal((await agents.describe(amphora, signal))?.configuration_md5, md5('defaults\n'));
+      assert.equal((await agents.describe(amphora, 3, signal))?.configuration_md5, md5('defaults\n'));
     });
 
     test('tells what HAProxy has against a configuration, and keeps the old one', async () => {
@@ -160,7 +163,7 @@ for (const kind of ['ours', 'upstream'] as const) {
     test('removes the configuration, and again without harm', async () => {
       await agents.deleteHaproxy(amphora, lb, 5, signal);
       await agents.deleteHaproxy(amphora, lb, 5, signal);
-      const seen = await agents.describe(amphora, signal);
+      const seen = await agents.describe(amphora, 5, signal);
       assert.deepEqual([seen?.configuration_md5, seen?.running], [null, false]);
     });
 
@@ -173,9 +176,9 @@ for (const kind of ['ours', 'upstream'] as const) {
         assert.doesNotMatch(inspect(error, { depth: 9 }), /PRIVATE/u);
         return true;
       });
-      await assert.rejects(agents.describe(amphora, signal), Retry);
+      await assert.rejects(agents.describe(amphora, 6, signal), Retry);
       started.server.mishap = { status: 200, body: '<html>' };
-      await assert.rejects(agents.describe(amphora, signal), Retry);
+      await assert.rejects(agents.describe(amphora, 6, signal), Retry);
       started.server.mishap = null;
     });
   });
@@ -195,23 +198,34 @@ test(
 );
 
 test(
+  'a look of a newer controller ends the passes of older ones',
+  withAgent('ours', async ({ client, server }) => {
+    await client.putHaproxy(amphora, lb, 'new\n', 7, signal);
+    assert.equal((await client.describe(amphora, 8, signal))?.configuration_md5, md5('new\n'));
+    await assert.rejects(client.putHaproxy(amphora, lb, 'late\n', 7, signal), Retry);
+    await assert.rejects(client.describe(amphora, 7, signal), Retry);
+    assert.equal(server.configurations.get(lb)?.text, 'new\n');
+  }),
+);
+
+test(
   'a configuration loaded by an earlier process of the agent counts only if the agent says so',
   withAgent('ours', async ({ client, server }) => {
     await client.putHaproxy(amphora, lb, 'text\n', 1, signal);
     const held = server.configurations.get(lb);
     assert.ok(held);
-    await client.describe(amphora, signal);
+    await client.describe(amphora, 1, signal);
     held.loaded = null;
-    assert.equal((await client.describe(amphora, signal))?.configuration_md5, md5('text\n'));
+    assert.equal((await client.describe(amphora, 1, signal))?.configuration_md5, md5('text\n'));
     server.boot_id = 'boot-2';
-    assert.equal((await client.describe(amphora, signal))?.configuration_md5, 'unknown');
+    assert.equal((await client.describe(amphora, 1, signal))?.configuration_md5, 'unknown');
   }),
 );
 
 test(
   'connections serve many calls, and their end is no failure',
   withAgent('ours', async ({ client, server }) => {
-    for (let count = 0; count < 5; count += 1) await client.describe(amphora, signal);
+    for (let count = 0; count < 5; count += 1) await client.describe(amphora, 1, signal);
     const { connections } = server;
     assert.ok(connections <= 2, String(connections));
     server.dropConnections();
@@ -225,7 +239,7 @@ test(
   withAgent(
     'ours',
     async ({ client, server }) => {
-      assert.equal(await client.describe(amphora, signal), null);
+      assert.equal(await client.describe(amphora, 1, signal), null);
       await assert.rejects(client.putHaproxy(amphora, lb, 'secret\n', 1, signal), Retry);
       assert.deepEqual(server.calls, []);
     },
@@ -238,7 +252,7 @@ test(
   withAgent(
     'ours',
     async ({ client, server }) => {
-      assert.equal(await client.describe(amphora, signal), null);
+      assert.equal(await client.describe(amphora, 1, signal), null);
       assert.deepEqual(server.calls, []);
     },
     { client: createAuthority('clients', validity) },
@@ -249,10 +263,10 @@ test('an agent that is not there is nobody, and calls are tried again later', as
   const { client, server, stop } = await start('ours');
   await stop();
   assert.equal(server.calls.length, 0);
-  assert.equal(await client.describe({ ...amphora, lb_network_ip: null }, signal), null);
+  assert.equal(await client.describe({ ...amphora, lb_network_ip: null }, 1, signal), null);
   const next = await start('ours');
   await next.server.close();
-  assert.equal(await next.client.describe(amphora, signal), null);
+  assert.equal(await next.client.describe(amphora, 1, signal), null);
   await assert.rejects(
     next.client.deleteHaproxy(amphora, lb, 1, signal),
     (error) => error instanceof Retry && error.cause instanceof Error,
@@ -266,10 +280,10 @@ test(
     'ours',
     async ({ client, server }) => {
       server.isSilent = true;
-      assert.equal(await client.describe(amphora, signal), null);
+      assert.equal(await client.describe(amphora, 1, signal), null);
       await assert.rejects(client.plugVip(amphora, vip, 1, signal), Retry);
       const aborting = new AbortController();
-      const call = client.describe(amphora, aborting.signal);
+      const call = client.describe(amphora, 1, aborting.signal);
       const reason = new Error('the lease ends');
       aborting.abort(reason);
       await assert.rejects(call, reason);
@@ -283,9 +297,9 @@ test(
   withAgent('ours', async ({ server, options }) => {
     const bounded = new AgentClient({ ...options, max_amphorae: 1 });
     const other: Amphora = { ...amphora, lb_network_ip: '127.0.0.2' };
-    assert.ok(await bounded.describe(amphora, signal));
-    assert.equal(await bounded.describe(other, signal), null);
-    assert.ok(await bounded.describe(amphora, signal));
+    assert.ok(await bounded.describe(amphora, 1, signal));
+    assert.equal(await bounded.describe(other, 1, signal), null);
+    assert.ok(await bounded.describe(amphora, 1, signal));
     assert.equal(server.connections, 2);
     await bounded.close();
   }),

@@ -124,6 +124,20 @@ test('in place: what was to be deleted is gone, what was pending is ACTIVE, what
   }
 });
 
+test('in place: what is still refused although it was to be changed goes back to ERROR with its reason', async (t) => {
+  const db = await twins(t);
+  const pending = { provisioning_status: 'PENDING_UPDATE', fault: 'it is odd' } as const;
+  await db.tx((tx) => tx.updateTable('listener').set(pending).where('id', '=', 'listener a refused').execute());
+  await db.tx((tx) => markActive(tx, 'a', later));
+  const listener = db.read.selectFrom('listener').select(['provisioning_status', 'fault', 'refused', 'updated_at']);
+  assert.deepEqual(await listener.where('id', '=', 'listener a refused').executeTakeFirst(), {
+    provisioning_status: 'ERROR',
+    fault: 'it is odd',
+    refused: true,
+    updated_at: later,
+  });
+});
+
 test('in place: members whose monitor goes have nothing to be ONLINE by, the others keep their state', async (t) => {
   const db = await twins(t);
   // The pool stays, only its monitor goes.

@@ -65,7 +65,7 @@ export const reweigh = (world: World, id: string): Promise<boolean> =>
     for (const member of (await membersOf(tx, id)).slice(0, 1)) {
       await tx
         .updateTable('member')
-        .set({ weight: Math.floor(world.random() * 256), provisioning_status: 'PENDING_UPDATE' })
+        .set({ weight: Math.floor(world.random() * 256), provisioning_status: 'PENDING_UPDATE', refused: false, fault: null })
         .where('id', '=', member.id)
         .execute();
     }

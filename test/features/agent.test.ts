@@ -203,6 +203,10 @@ void test('an older generation is refused, also after the agent was started agai
   );
   assert.equal((await amphora.call('PUT', path, config(), 5)).status, 202);
   assert.equal((await amphora.call('PUT', path, config())).status, 202);
+  // A newer controller that only looked has seen what must stay so.
+  assert.equal((await amphora.call('GET', agentPaths.info, undefined, 6)).status, 200);
+  assert.equal((await amphora.call('PUT', path, config(), 5)).status, 409);
+  assert.equal((await amphora.call('GET', agentPaths.info, undefined, 5)).status, 409);
 });
 
 void test('each killed process comes back and takes none of the others with it', { skip }, async (t) => {

@@ -102,7 +102,7 @@ export class AgentServer {
   }
 
   #answer(call: SeenCall): Answer {
-    if (this.#options.kind === 'ours' && call.method !== 'GET' && call.generation !== undefined) {
+    if (this.#options.kind === 'ours' && call.generation !== undefined) {
       if (Number(call.generation) < this.#generation) return { status: 409, body: { message: STALE_GENERATION } };
       this.#generation = Number(call.generation);
     }

@@ -77,9 +77,10 @@ export class ConfigRefused extends Error {
 export interface AmphoraAgents {
   /**
    * What the agent says of itself; null: nobody answers (no address yet, refused, unreachable, no answer in time, wrong certificate).
-   * Throws `Retry` only when it answers with an error.
+   * From then on it obeys no lower revision: a controller that lost its lease before its call came through cannot undo what
+   * was seen here. Throws `Retry` only when it answers with an error.
    */
-  describe(amphora: Amphora, signal: AbortSignal): Promise<ObservedAgent | null>;
+  describe(amphora: Amphora, revision: number, signal: AbortSignal): Promise<ObservedAgent | null>;
   /** Plugs the VIP's interface; plugged already is success. */
   plugVip(amphora: Amphora, plug: VipPlug, revision: number, signal: AbortSignal): Promise<void>;
   /** Plugs an interface towards members; plugged already is success. */
@@ -118,9 +119,10 @@ export class AgentClient implements AmphoraAgents {
     this.#connections = new AgentConnections(options);
   }
 
-  async describe(amphora: Amphora, signal: AbortSignal): Promise<ObservedAgent | null> {
+  async describe(amphora: Amphora, revision: number, signal: AbortSignal): Promise<ObservedAgent | null> {
     // What an agent says of itself takes no work: a shorter patience, so that a dead one does not hold a pass.
-    const call = { method: 'GET', path: agentPaths.info, signal, read_timeout_ms: this.#options.connect_timeout_ms } as const;
+    const headers = { [GENERATION_HEADER]: String(revision) };
+    const call = { method: 'GET', path: agentPaths.info, signal, headers, read_timeout_ms: this.#options.connect_timeout_ms } as const;
     try {
       const info = read<AgentInfo>(amphora, await this.#expect(amphora, call, [200]));
       return info.octavia === undefined

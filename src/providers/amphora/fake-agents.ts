@@ -40,9 +40,9 @@ export class FakeAgents implements AmphoraAgents {
     this.#options = options;
   }
 
-  async describe(amphora: Amphora): Promise<ObservedAgent | null> {
-    const body = this.#find(amphora);
-    if (body === null) return null;
+  async describe(amphora: Amphora, revision: number): Promise<ObservedAgent | null> {
+    if (this.#find(amphora) === null) return null;
+    const body = this.#obey(amphora, revision);
     return {
       api_version: '1.0',
       haproxy_version: '2.6',

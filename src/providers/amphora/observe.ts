@@ -44,8 +44,11 @@ export type Sight = {
 /** How long a key manager that does not answer holds up what needs it; then only what cannot do without it fails. */
 const secrets_patience_ms = 20_000;
 
+/** Whose look it is, as the provider interface has it. */
+type Work = { readonly started_ms: number; readonly revision: number; readonly signal: AbortSignal };
+
 /** Asks compute, network, key manager and agents. Throws `Retry` when the cloud cannot be asked. */
-export async function observe(sight: Sight, tree: LoadBalancerTree, started_ms: number, signal: AbortSignal): Promise<Observed> {
+export async function observe(sight: Sight, tree: LoadBalancerTree, work: Work): Promise<Observed> {
   const id = tree.loadbalancer.id;
   const [instances, vip_ports, subnets, secrets] = await Promise.all([
     sight.compute.listInstances({ loadbalancer_id: id }),
@@ -54,13 +57,13 @@ export async function observe(sight: Sight, tree: LoadBalancerTree, started_ms: 
     sight.tls_material.read(tree),
   ]);
   const wants = (amphora: Amphora, agent: ObservedAgent) =>
-    wantedOf(sight, tree, amphora, agent, secrets, sight.now() < started_ms + secrets_patience_ms);
+    wantedOf(sight, tree, amphora, agent, secrets, sight.now() < work.started_ms + secrets_patience_ms);
   const networks = await findNetworks(sight, tree, subnets);
-  const amphorae = await Promise.all(tree.amphorae.map((amphora) => viewAmphora(sight, tree, amphora, instances, wants, signal)));
+  const amphorae = await Promise.all(tree.amphorae.map((amphora) => viewAmphora(sight, tree, amphora, instances, wants, work)));
   const known = new Set(tree.amphorae.map((amphora) => amphora.id));
   return {
     now_ms: sight.now(),
-    started_ms,
+    started_ms: work.started_ms,
     new_ids: [sight.newId(), sight.newId()],
     amphorae,
     vip_ports,
@@ -77,7 +80,7 @@ async function viewAmphora(
   amphora: Amphora,
   all: readonly Instance[],
   wants: (amphora: Amphora, agent: ObservedAgent) => WantedConfiguration | null,
-  signal: AbortSignal,
+  { revision, signal }: Work,
 ): Promise<AmphoraView> {
   const instances = all.filter((each) => each.name === instanceName(amphora.id)).toSorted((a, b) => a.created_ms - b.created_ms);
   const isUp =
@@ -87,7 +90,7 @@ async function viewAmphora(
   const [vrrp, members, agent] = await Promise.all([
     sight.ports.listPorts({ name: vrrpPortName(amphora.id) }),
     sight.ports.listPorts({ name: memberPortName(amphora.id) }),
-    isAsked ? sight.agents.describe(amphora, signal) : null,
+    isAsked ? sight.agents.describe(amphora, revision, signal) : null,
   ]);
   const wanted = agent === null ? null : wants(amphora, agent);
   return { amphora, instances, ports: byId([...vrrp, ...members]), agent, wanted };

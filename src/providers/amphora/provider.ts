@@ -21,7 +21,7 @@ export function amphoraProvider(tools: Tools, name: string, description: string)
         );
       }
     },
-    observe: (tree, work) => observe(tools, tree, work.started_ms, work.signal),
+    observe: (tree, work) => observe(tools, tree, work),
     plan,
     apply: (step, pass) => apply(tools, pass.observed as Observed, step, pass),
   };
