@@ -129,7 +129,8 @@ function send(request: FastifyRequest, reply: FastifyReply, answer: Answer | Err
 }
 
 function sendError(deps: ApiDeps, error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
-  const answer = answerOf(error, `${baseUrl(deps, request)}/identity`) ?? frameworkAnswer(error, request);
+  const answer =
+    answerOf(error, deps.options.www_authenticate_uri ?? `${baseUrl(deps, request)}/identity`) ?? frameworkAnswer(error, request);
   if (answer !== null) {
     if (answer.status >= 500 && answer.status !== 501)
       deps.log.warn({ request_id: request.id, err: error }, 'a request could not be served');

@@ -25,6 +25,8 @@ export type ApiOptions = ListenerLimits &
     readonly noauth: boolean;
     /** Start of the links in answers; null: as the request says. */
     readonly api_base_uri: string | null;
+    /** The identity service that a caller without a token is told; null: the one on this port. */
+    readonly www_authenticate_uri: string | null;
     readonly allow_pagination: boolean;
     readonly allow_sorting: boolean;
     readonly allow_filtering: boolean;
@@ -108,6 +110,7 @@ const CIPHERS = [
 export const defaultApiOptions: ApiOptions = {
   noauth: false,
   api_base_uri: null,
+  www_authenticate_uri: null,
   allow_pagination: true,
   allow_sorting: true,
   allow_filtering: true,

@@ -1,33 +1,26 @@
 /** Opens everything below the controllers: state, database, identity, cloud and agents; in the order in which each needs the last. */
-import { randomBytes, randomUUID } from 'node:crypto';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { randomUUID } from 'node:crypto';
+import { dirname } from 'node:path';
 import type { FastifyInstance } from 'fastify';
 import { registerIdentity } from '../api/identity/register.ts';
 import { registerNetwork } from '../api/network/register.ts';
-import { writeClientFiles } from '../cloud/local/client-files.ts';
 import { FakeCompute } from '../cloud/fake/compute.ts';
 import { createNoopNetwork } from '../cloud/fake/network.ts';
-import type { Identity } from '../cloud/identity.ts';
-import { newPassword } from '../cloud/local/identity-passwords.ts';
 import { createLocalNetwork, type LocalNetworkService } from '../cloud/local/network-service.ts';
-import { createLocalIdentity, type LocalIdentity } from '../cloud/local/identity.ts';
 import { RecordConflict, type RecordKind, type RecordStore } from '../cloud/local/record-store.ts';
-import { createNoAuth } from '../cloud/noauth.ts';
 import type { Config } from '../config/table.ts';
 import { type Database, openDatabase } from '../db/database.ts';
 import { NewerSchema } from '../db/errors.ts';
 import { migrate } from '../db/migrate.ts';
 import { createRecords } from '../db/records.ts';
-import { writeFileAtomic } from '../lib/atomic-file.ts';
 import { systemClock } from '../lib/clock.ts';
 import type { Logger } from '../lib/log.ts';
-import { Secret } from '../lib/secret.ts';
 import { FakeAgents } from '../providers/amphora/fake-agents.ts';
 import { createPkiFiles, loadPki, type Pki } from '../providers/amphora/pki.ts';
 import { type AmphoraCloud, amphoraTools, openAgents } from './amphora-tools.ts';
 import type { ControllerParts } from './controllers.ts';
 import type { LocalCloud } from './local-cloud.ts';
+import { openIdentity } from './open-identity.ts';
 import { openPolicy } from './policy-files.ts';
 import { type State, StartRefused } from './state.ts';
 
@@ -45,7 +38,7 @@ export async function open(config: Config, state: State, base_url: string, log: 
       conflict: (kind, message, options) => new RecordConflict(kind, message, options),
       clock: systemClock,
     });
-    const identity = await openIdentity(config, state, store, base_url, tell);
+    const identity = await openIdentity({ config, state, store, base_url, log, tell });
     const policy = openPolicy(config, dirname(process.env['OCTAVIA_CONFIG'] ?? ''), systemClock, log);
     const pki = await openPki(config);
     const { cloud, local, network, fake } = await openCloud(config, state, store, identity.service_project_id, log, tell);
@@ -58,7 +51,8 @@ export async function open(config: Config, state: State, base_url: string, log: 
       const service = identity.local;
       facades.push((app) => registerIdentity(app, { identity: service, base_url: config.api_settings.api_base_uri }));
     }
-    if (network !== null) {
+    // With a Keystone, networks are looked up where its catalog says.
+    if (network !== null && config.api_settings.auth_strategy !== 'keystone') {
       facades.push((app) => registerNetwork(app, { network, identity: identity.identity, base_url: config.api_settings.api_base_uri }));
       if (config.api_settings.auth_strategy === 'noauth')
         facades.push((app) => registerNetwork(app, { network, identity: identity.identity, base_url: null, prefix: '' }));
@@ -79,6 +73,7 @@ export async function open(config: Config, state: State, base_url: string, log: 
       async close() {
         policy.stop();
         if ('close' in agents) await agents.close();
+        await identity.close();
         await db.close();
       },
     };
@@ -121,35 +116,6 @@ async function openPki(config: Config): Promise<Pki> {
   };
   if (config.local.enabled) await createPkiFiles(files, Date.now());
   return loadPki(files);
-}
-
-type OpenedIdentity = { readonly identity: Identity; readonly local: LocalIdentity | null; readonly service_project_id: string };
-
-async function openIdentity(config: Config, state: State, store: RecordStore, base_url: string, tell: Tell): Promise<OpenedIdentity> {
-  const { auth_strategy } = config.api_settings;
-  if (auth_strategy === 'keystone') throw new StartRefused('auth_strategy = keystone is not there yet: use embedded or noauth.');
-  const signing_key = secretFile(join(state.dir, 'identity.key'), () => randomBytes(48).toString('base64url'));
-  const token_seconds = Math.min(43_200, Math.max(3600, config.local.token_lifetime));
-  const local = createLocalIdentity({ store, signing_key: Buffer.from(signing_key), token_seconds });
-  const passwords = {
-    admin: secretFile(join(state.dir, 'admin.password'), newPassword),
-    demo: secretFile(join(state.dir, 'demo.password'), newPassword),
-  };
-  const { created, project_ids } = await local.bootstrap({ admin: new Secret(passwords.admin), demo: new Secret(passwords.demo) });
-  if (created) tell('Made the first users and projects.');
-  const files = writeClientFiles({ base_url, passwords: { admin: new Secret(passwords.admin), demo: new Secret(passwords.demo) } });
-  await writeFileAtomic(join(state.dir, 'clouds.yaml'), files.clouds_yaml, { mode: 0o600 });
-  await writeFileAtomic(join(state.dir, 'openrc'), files.openrc, { mode: 0o600 });
-  const isOpen = auth_strategy === 'noauth' || auth_strategy === 'testing';
-  return { identity: isOpen ? createNoAuth() : local, local: isOpen ? null : local, service_project_id: project_ids.service };
-}
-
-/** A secret that is drawn once and kept in a file of its own. */
-function secretFile(path: string, draw: () => string): string {
-  if (existsSync(path)) return readFileSync(path, 'utf8').trim();
-  const text = draw();
-  writeFileSync(path, `${text}\n`, { mode: 0o600, flag: 'wx' });
-  return text;
 }
 
 type OpenedCloud = {

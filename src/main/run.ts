@@ -104,12 +104,13 @@ const urlOf = (config: Config): string => {
 };
 
 function greet(config: Config, state: State, base_url: string, ms: number): void {
-  const isOpen = config.api_settings.auth_strategy === 'noauth';
+  const strategy = config.api_settings.auth_strategy;
   tell('');
   tell(`Octavia listens on ${base_url} (ready after ${(ms / 1000).toFixed(1)} s). State: ${state.dir}`);
   tell('');
+  if (strategy === 'keystone') return tell(`Tokens are checked by ${config.keystone_authtoken.auth_url}.`);
   tell('Next, in another terminal:');
-  if (isOpen) tell(`  openstack --os-auth-type none --os-endpoint ${base_url} loadbalancer list`);
+  if (strategy === 'noauth') tell(`  openstack --os-auth-type none --os-endpoint ${base_url} loadbalancer list`);
   else {
     tell(`  export OS_CLIENT_CONFIG_FILE=${state.dir}/clouds.yaml OS_CLOUD=octavia`);
     tell('  openstack loadbalancer create --name lb1 --vip-subnet-id private-subnet --wait');

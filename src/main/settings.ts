@@ -23,7 +23,7 @@ export function isGoneOwner(config: Config, owner: string): boolean {
 
 /** Options of the API. */
 export function apiOptions(config: Config): ApiOptions {
-  const { api_settings: api, networking, quotas, haproxy_amphora: haproxy } = config;
+  const { api_settings: api, keystone_authtoken: keystone, networking, quotas, haproxy_amphora: haproxy } = config;
   const limit = api.pagination_max_limit;
   return {
     ...defaultApiOptions,
@@ -31,6 +31,7 @@ export function apiOptions(config: Config): ApiOptions {
     // What a crash in the middle of a create leaves waits as long as what a crash of a worker leaves.
     port_lease_ms: 1000 * config.controller_worker.lease_seconds,
     api_base_uri: api.api_base_uri,
+    www_authenticate_uri: api.auth_strategy === 'keystone' ? (keystone.www_authenticate_uri ?? keystone.auth_url) : null,
     allow_pagination: api.allow_pagination,
     allow_sorting: api.allow_sorting,
     allow_filtering: api.allow_filtering,

@@ -51,12 +51,14 @@ export const api_settings = {
 
 const identity = {
   auth_url: text(null, 'Address of Keystone, such as https://keystone.example.org/v3.'),
-  auth_type: text('password', 'How to sign in.', { choices: ['password', 'v3password', 'token', 'v3applicationcredential'] }),
+  auth_type: text('password', 'How to sign in.', { choices: ['password', 'v3password', 'v3applicationcredential'] }),
   username: text(null, 'User to sign in as.'),
   password: secret(null, 'Password of that user.'),
   project_name: text(null, 'Project to sign in to.'),
   project_domain_name: text('Default', 'Domain of the project.'),
+  project_domain_id: text(null, 'Domain of the project by its id; wins over the name.'),
   user_domain_name: text('Default', 'Domain of the user.'),
+  user_domain_id: text(null, 'Domain of the user by its id; wins over the name.'),
   application_credential_id: text(null, 'Application credential instead of user and password.'),
   application_credential_secret: secret(null, 'Secret of the application credential.'),
   region_name: text(null, 'Region to look services up in.'),
@@ -67,9 +69,17 @@ const identity = {
 /** `[keystone_authtoken]` */
 export const keystone_authtoken = {
   ...identity,
-  www_authenticate_uri: text(null, 'Address of Keystone that clients without a token are told.'),
-  token_cache_time: integer(300, 'How long an accepted token is not asked about again.', { unit: 'seconds', min: -1 }),
+  www_authenticate_uri: text(null, 'Address of Keystone that clients without a token are told; not set: auth_url.'),
+  token_cache_time: integer(
+    300,
+    'How long an accepted token is not asked about again: a revocation counts after this time. More than 300 counts as 300; -1: ask each time.',
+    { unit: 'seconds', min: -1 },
+  ),
   interface: text('internal', 'Endpoint of Keystone to use.', { choices: ['public', 'internal', 'admin'] }),
+  service_token_roles: list(['service'], 'Roles of services that may pass on a request whose token expired meanwhile (X-Service-Token).'),
+  service_token_roles_required: flag(false, 'Refuse the token of a service that has none of these roles.'),
+  http_connect_timeout: integer(5, 'Longest wait for a connection to Keystone.', { unit: 'seconds', min: 1 }),
+  http_request_max_retries: integer(3, 'How often a request to Keystone that broke is tried again.', { min: 0 }),
 } as const;
 
 /** `[service_auth]` */
