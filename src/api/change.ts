@@ -95,7 +95,8 @@ export async function checkQuota(
 }
 
 const quotaTitle = (name: QuotaName): string =>
-  ({ loadbalancer: 'Load Balancer', healthmonitor: 'Health Monitor' })[name as string] ?? name.charAt(0).toUpperCase() + name.slice(1);
+  ({ loadbalancer: 'Load Balancer', healthmonitor: 'Health Monitor', l7policy: 'L7 Policy', l7rule: 'L7 Rule' })[name as string] ??
+  name.charAt(0).toUpperCase() + name.slice(1);
 
 /** The listeners that a pool serves. */
 export const listenersOf = (tree: LoadBalancerTree, pool_id: string): ListenerTree[] =>

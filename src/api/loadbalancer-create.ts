@@ -15,7 +15,7 @@ import { checkCertificates } from './request/certificates.ts';
 import { checkQuota, newIdentity, providerOf } from './change.ts';
 import { timestamp } from './deps.ts';
 import { hasTagTwice, newColumns, tagsOf } from './request/fill.ts';
-import { buildGraph, type Graph } from './tree/graph.ts';
+import { buildGraph, type Graph, listenerTrees } from './tree/graph.ts';
 import { presentGraph } from './tree/graph-answer.ts';
 import { newOrderedId } from './tree/ids.ts';
 import { enforce } from './policy/enforce.ts';
@@ -97,7 +97,7 @@ const pickVip = (vip: Awaited<ReturnType<typeof planVip>>): Awaited<ReturnType<t
 
 const treeOf = (loadbalancer: LoadBalancer, graph: Graph): LoadBalancerTree => ({
   loadbalancer,
-  listeners: graph.listeners.map((listener) => ({ ...listener, l7policies: [] })),
+  listeners: listenerTrees(graph),
   pools: graph.pools.map((pool) => ({
     ...pool,
     members: graph.members.filter((each) => each.pool_id === pool.id),
@@ -117,6 +117,8 @@ async function store(call: Call, loadbalancer: LoadBalancer, graph: Graph, tags:
       pool: graph.pools.length,
       member: graph.members.length,
       healthmonitor: graph.healthmonitors.length,
+      l7policy: graph.l7policies.length,
+      l7rule: graph.l7rules.length,
     });
     if (!loadbalancer.vip_port_owned && (await isPortTaken(tx, loadbalancer.vip_port_id)))
       throw new Fault(409, `Port ${loadbalancer.vip_port_id} is already used by another load balancer.`);
@@ -125,6 +127,8 @@ async function store(call: Call, loadbalancer: LoadBalancer, graph: Graph, tags:
     await insertRows(tx, 'listener', graph.listeners);
     await insertRows(tx, 'member', graph.members);
     await insertRows(tx, 'healthmonitor', graph.healthmonitors);
+    await insertRows(tx, 'l7policy', graph.l7policies);
+    await insertRows(tx, 'l7rule', graph.l7rules);
     await insertTags(tx, [{ id: loadbalancer.id, tags }, ...graph.tags]);
     const { fence } = await insertReconciliation(tx, loadbalancer.id, {
       owner: `${options.host}/api`,

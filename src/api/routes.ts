@@ -1,9 +1,12 @@
 /** Every path of the load-balancer API v2 and what answers it. */
+import { findRow } from '../db/rows.ts';
 import { Fault } from '../model/index.ts';
 import * as amphorae from './amphorae.ts';
 import type { Call, Handler } from './call.ts';
 import { refusalAnswer } from './http/errors.ts';
 import * as healthmonitors from './healthmonitors.ts';
+import * as l7policies from './l7policies.ts';
+import * as l7rules from './l7rules.ts';
 import * as listeners from './listeners.ts';
 import { createLoadBalancer } from './loadbalancer-create.ts';
 import * as loadbalancers from './loadbalancers.ts';
@@ -73,6 +76,38 @@ function inPool(handler: Handler): Handler {
   };
 }
 
+/** Rules below an L7 policy; whatever is asked of a policy that does not exist is a 404, in the form of the router's own. */
+const ruleRoutes: readonly Route[] = [
+  {
+    path: '/l7policies/:l7policy_id/rules',
+    methods: {
+      GET: inPolicy(l7rules.listRules),
+      POST: inPolicy(l7rules.createRule),
+      PUT: inPolicy(missing('id')),
+      DELETE: inPolicy(missing('id')),
+    },
+    allow: ALL,
+  },
+  {
+    path: '/l7policies/:l7policy_id/rules/:id',
+    methods: {
+      GET: inPolicy(l7rules.showRule),
+      PUT: inPolicy(l7rules.updateRule),
+      DELETE: inPolicy(l7rules.deleteRule),
+      POST: inPolicy(misplaced('rule_')),
+    },
+    allow: ALL,
+  },
+];
+
+function inPolicy(handler: Handler): Handler {
+  return async (call) => {
+    const id = call.params['l7policy_id'] ?? '';
+    const policy = await findRow(call.deps.db.read, 'l7policy', id);
+    return policy === undefined ? refusalAnswer(404, 'Bad Request', `L7Policy ${id} not found.`) : handler(call);
+  };
+}
+
 const loadbalancerRoutes: readonly Route[] = [
   ...collection('/loadbalancers', 'load_balancer', {
     list: loadbalancers.listLoadBalancers,
@@ -111,6 +146,14 @@ const partRoutes: readonly Route[] = [
     update: healthmonitors.updateHealthMonitor,
     remove: healthmonitors.deleteHealthMonitor,
   }),
+  ...collection('/l7policies', 'l7policy_', {
+    list: l7policies.listPolicies,
+    create: l7policies.createPolicy,
+    show: l7policies.showPolicy,
+    update: l7policies.updatePolicy,
+    remove: l7policies.deletePolicy,
+  }),
+  ...ruleRoutes,
 ];
 
 const quotaRoutes: readonly Route[] = [

@@ -14,7 +14,16 @@ import {
   record,
   string,
 } from 'fast-check';
-import { type Fields, healthmonitorFields, listenerFields, loadbalancerFields, memberFields, poolFields } from '../../src/model/index.ts';
+import {
+  type Fields,
+  healthmonitorFields,
+  l7policyFields,
+  l7ruleFields,
+  listenerFields,
+  loadbalancerFields,
+  memberFields,
+  poolFields,
+} from '../../src/model/index.ts';
 import { withApi } from '../support/api.ts';
 
 const SUBNET = 'c55e7725-894c-400e-bd00-57a04ae1e676';
@@ -61,6 +70,8 @@ test('no body and no query makes the server fail', async (t) => {
     .id;
   const listener = (await api.act('POST', '/listeners', { listener: { loadbalancer_id: lb, protocol: 'HTTP', protocol_port: 1 } })).body
     .listener.id;
+  const policy = (await api.act('POST', '/l7policies', { l7policy: { listener_id: listener, action: 'REJECT' } })).body.l7policy.id;
+  const rule = { type: 'PATH', compare_type: 'REGEX', value: '/' };
   const monitor = { pool_id: pool, type: 'HTTP', delay: 1, timeout: 1, max_retries: 1 };
   const targets: readonly (readonly ['POST' | 'PUT', string, string, Fields, Record<string, unknown>])[] = [
     ['POST', '/loadbalancers', 'loadbalancer', loadbalancerFields, { project_id: 'p', vip_subnet_id: SUBNET }],
@@ -71,6 +82,9 @@ test('no body and no query makes the server fail', async (t) => {
     ['PUT', `/pools/${pool}`, 'pool', poolFields, {}],
     ['POST', `/pools/${pool}/members`, 'member', memberFields, { address: '192.0.2.1', protocol_port: 80 }],
     ['POST', '/healthmonitors', 'healthmonitor', healthmonitorFields, monitor],
+    ['POST', '/l7policies', 'l7policy', l7policyFields, { listener_id: listener, action: 'REJECT' }],
+    ['PUT', `/l7policies/${policy}`, 'l7policy', l7policyFields, {}],
+    ['POST', `/l7policies/${policy}/rules`, 'rule', l7ruleFields, rule],
     ['PUT', '/quotas/p', 'quota', { pool: listenerFields.connection_limit, member: listenerFields.connection_limit }, {}],
   ];
   const statuses = new Map<number, number>();

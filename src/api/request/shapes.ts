@@ -1,11 +1,20 @@
 /** What the bodies of requests may hold, made from the field tables once. */
-import { healthmonitorFields, listenerFields, loadbalancerFields, memberFields, poolFields, alpnProtocols } from '../../model/index.ts';
+import {
+  alpnProtocols,
+  healthmonitorFields,
+  l7policyFields,
+  l7ruleFields,
+  listenerFields,
+  loadbalancerFields,
+  memberFields,
+  poolFields,
+} from '../../model/index.ts';
 import { refuseUrlPath } from '../../model/rules/healthmonitor.ts';
+import { refuseUrl } from '../../model/rules/l7policy.ts';
 import Type from 'typebox';
 import {
   checkedReader,
   integerReader,
-  invalid,
   listReader,
   objectReader,
   type Reader,
@@ -33,21 +42,14 @@ const urlPath: Readonly<Record<string, Reader>> = {
   url_path: (value) => checkedReader(text(255), refuseUrlPath)(typeof value === 'string' ? value : String(value)),
 };
 
-/** L7 policies are read no further than this yet. */
-const readPolicy: Reader = (value) => {
-  const action = (value as { action?: unknown } | null)?.action;
-  if (action === undefined) throw invalid('action', null, 'Mandatory field missing.');
-  return value;
-};
+const redirectUrl: Reader = (value) => checkedReader(text(255), refuseUrl)(typeof value === 'string' ? value : String(value));
+const urls: Readonly<Record<string, Reader>> = { redirect_url: redirectUrl, redirect_prefix: redirectUrl };
 
 const member = shapeOf(memberFields, 'post', { request_sriov: readBoolean });
 const memberUpdate = shapeOf(memberFields, 'put');
 
 const monitor = shapeOf(healthmonitorFields, 'post', urlPath);
 const monitorUpdate = shapeOf(healthmonitorFields, 'put', urlPath);
-
-const listener = shapeOf(listenerFields, 'post', { ...tls, default_pool: (value) => value, l7policies: listReader(readPolicy) });
-const listenerUpdate = shapeOf(listenerFields, 'put', tls);
 
 /** On an update the type of a session persistence may be left out: it stays. */
 const persistenceUpdate: Reader = objectReader(
@@ -88,6 +90,16 @@ const treePool = inTree(
   { members: listReader(treeMember), healthmonitor: treeMonitor },
   ['protocol', 'lb_algorithm'],
 );
+const rule = shapeOf(l7ruleFields, 'post');
+const ruleUpdate = shapeOf(l7ruleFields, 'put');
+const treeRule = inTree(rule, ['project_id', 'tenant_id']);
+
+const policy = shapeOf(l7policyFields, 'post', { ...urls, rules: listReader(treeRule) });
+const policyUpdate = shapeOf(l7policyFields, 'put', urls);
+const treePolicy = inTree(policy, ['listener_id', 'redirect_pool_id', 'project_id', 'tenant_id'], { redirect_pool: treePool });
+
+const listener = shapeOf(listenerFields, 'post', { ...tls, default_pool: (value) => value, l7policies: listReader(treePolicy) });
+const listenerUpdate = shapeOf(listenerFields, 'put', tls);
 const treeListener = inTree(listener, ['loadbalancer_id', 'project_id', 'tenant_id'], { default_pool: treePool });
 
 const loadbalancer = shapeOf(loadbalancerFields, 'post', { listeners: listReader(treeListener), pools: listReader(treePool) });
@@ -100,6 +112,8 @@ export const bodies = {
   pool: { post: objectReader(pool), put: objectReader(poolUpdate) },
   member: { post: objectReader(member), put: objectReader(memberUpdate), batch: listReader(objectReader(member)) },
   healthmonitor: { post: objectReader(monitor), put: objectReader(monitorUpdate) },
+  l7policy: { post: objectReader(policy), put: objectReader(policyUpdate) },
+  l7rule: { post: objectReader(rule), put: objectReader(ruleUpdate) },
   quota: objectReader(
     new Map(
       ['loadbalancer', 'load_balancer', 'listener', 'member', 'pool', 'healthmonitor', 'health_monitor', 'l7policy', 'l7rule'].map(

@@ -136,7 +136,7 @@ export function readerOf(given: TSchema): Reader {
   if (schema.anyOf !== undefined) return readerOf(schema.anyOf.find((each) => each.type !== 'null') ?? schema);
   if (schema.enum !== undefined && schema.type === 'string') return wordReader(schema.enum);
   if (schema.type === 'string') return textReader(schema);
-  if (schema.type === 'integer') return integerReader(schema.minimum, schema.maximum);
+  if (schema.type === 'integer') return codeReader(integerReader(schema.minimum, schema.maximum), schema.enum);
   if (schema.type === 'number') return numberReader(schema.enum as readonly number[] | undefined);
   if (schema.type === 'boolean') return readBoolean;
   if (schema.type === 'array') return listReader(readerOf(schema.items as Schema));
@@ -211,6 +211,12 @@ export function integerReader(minimum?: number, maximum?: number): Reader {
     return number;
   };
 }
+
+/** Numbers of which only some are allowed. */
+const codeReader = (read: Reader, allowed: readonly (string | number)[] | undefined): Reader =>
+  allowed === undefined
+    ? read
+    : checkedReader(read, (value) => (allowed.includes(value) ? null : `Value should be one of: ${allowed.join(', ')}`));
 
 function toInteger(value: unknown): number {
   if (typeof value === 'number') return Math.trunc(value);

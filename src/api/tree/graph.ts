@@ -1,9 +1,23 @@
 /** A whole tree in one create request: which rows it comes to, with names resolved and rules checked. */
-import { Fault, type HealthMonitor, type Listener, type LoadBalancer, type Member, type Pool } from '../../model/index.ts';
+import {
+  Fault,
+  type HealthMonitor,
+  type L7Policy,
+  type L7PolicyTree,
+  type L7Rule,
+  type Listener,
+  type ListenerTree,
+  type LoadBalancer,
+  maxRulesPerPolicy,
+  type Member,
+  type Pool,
+} from '../../model/index.ts';
 import { checkMonitor } from '../../model/rules/healthmonitor.ts';
-import { checkListenerPlace, refusal } from '../../model/rules/listener.ts';
+import { positionAmong, shifted, shiftForNew } from '../../model/rules/l7policy.ts';
+import { checkListenerPlace, checkPoolBehind, refusal } from '../../model/rules/listener.ts';
 import { duplicateMember, memberKey } from '../../model/rules/member.ts';
 import { hasTagTwice, tagsOf } from '../request/fill.ts';
+import { newPolicy, newRule, wantedPosition } from './new-l7.ts';
 import { type Birth, namesIn, newHealthMonitor, newListener, newMember, newPool } from './new-rows.ts';
 import type { JsonObject } from '../request/validate.ts';
 
@@ -13,6 +27,8 @@ export type Graph = {
   readonly pools: Pool[];
   readonly members: Member[];
   readonly healthmonitors: HealthMonitor[];
+  readonly l7policies: L7Policy[];
+  readonly l7rules: L7Rule[];
   readonly tags: { readonly id: string; readonly tags: readonly string[] }[];
 };
 
@@ -20,7 +36,7 @@ const list = (value: unknown): readonly JsonObject[] => (value as readonly JsonO
 
 /** Builds the rows below a new load balancer. Throws `Fault` 400, 404 or 409. */
 export function buildGraph(body: JsonObject, loadbalancer: LoadBalancer, birth: Birth): Graph {
-  const graph: Graph = { listeners: [], pools: [], members: [], healthmonitors: [], tags: [] };
+  const graph: Graph = { listeners: [], pools: [], members: [], healthmonitors: [], l7policies: [], l7rules: [], tags: [] };
   const listeners = list(body['listeners']);
   const definitions = collectPools(listeners, list(body['pools']));
   const byName = new Map<string, Pool>();
@@ -36,10 +52,13 @@ export function buildGraph(body: JsonObject, loadbalancer: LoadBalancer, birth: 
 const isReference = (pool: JsonObject): boolean =>
   Object.keys(pool).every((name) => name === 'name' || name === 'admin_state_up' || name === 'tls_enabled');
 
-/** Every pool that the request defines, listed or embedded in a listener. */
+/** Every pool that the request defines, listed or embedded in a listener or in a policy. */
 function collectPools(listeners: readonly JsonObject[], listed: readonly JsonObject[]): JsonObject[] {
-  const embedded = listeners.flatMap((listener) => {
-    const pool = listener['default_pool'] as JsonObject | null | undefined;
+  const mentioned = listeners.flatMap((listener) => [
+    listener['default_pool'],
+    ...list(listener['l7policies']).map((policy) => policy['redirect_pool']),
+  ]) as readonly (JsonObject | null | undefined)[];
+  const embedded = mentioned.flatMap((pool) => {
     if (pool === null || pool === undefined) return [];
     if (typeof pool['name'] !== 'string') throw refusal('Pools must be named when creating a fully populated loadbalancer.');
     return isReference(pool) ? [] : [pool];
@@ -79,16 +98,63 @@ function addMonitor(graph: Graph, body: JsonObject, pool: Pool, birth: Birth): v
 }
 
 function addListener(graph: Graph, body: JsonObject, pools: ReadonlyMap<string, Pool>, loadbalancer: LoadBalancer, birth: Birth): void {
-  if (list(body['l7policies']).length > 0) throw new Fault(501, 'L7 policies are not supported yet.');
   const bare = newListener(body, loadbalancer.id, birth);
-  const named = body['default_pool'] as JsonObject | null | undefined;
-  const pool = named === null || named === undefined ? undefined : pools.get(named['name'] as string);
-  if (named !== null && named !== undefined && pool === undefined)
-    throw refusal(`Pool named '${String(named['name'])}' is referenced but not defined in the request.`);
+  const pool = poolNamed(body['default_pool'], pools);
   const listener = pool === undefined ? bare : { ...bare, default_pool_id: pool.id };
   checkListenerPlace(listener, loadbalancer, graph.listeners, graph.pools);
   remember(graph, listener.id, body);
   graph.listeners.push(listener);
+  addPolicies(graph, list(body['l7policies']), listener, pools, birth);
+}
+
+/** The pool that a listener or a policy names or embeds; undefined when it has none. Throws `Fault` 400. */
+function poolNamed(mention: unknown, pools: ReadonlyMap<string, Pool>): Pool | undefined {
+  const named = (mention as JsonObject | null | undefined) ?? null;
+  if (named === null) return undefined;
+  const pool = pools.get(named['name'] as string);
+  if (pool === undefined) throw refusal(`Pool named '${String(named['name'])}' is referenced but not defined in the request.`);
+  return pool;
+}
+
+function addPolicies(
+  graph: Graph,
+  requests: readonly JsonObject[],
+  listener: Listener,
+  pools: ReadonlyMap<string, Pool>,
+  birth: Birth,
+): void {
+  if (listener.protocol === 'PROMETHEUS' && requests.length > 0)
+    throw new Fault(400, 'Protocol PROMETHEUS listeners cannot have child objects.');
+  let placed: L7Policy[] = [];
+  for (const body of requests) {
+    const pool = poolNamed(body['redirect_pool'], pools);
+    if (pool !== undefined) checkPoolBehind(listener.protocol, pool.protocol);
+    const position = positionAmong(placed.length, wantedPosition(body));
+    const policy = newPolicy({ ...body, redirect_pool_id: pool?.id ?? null }, listener.id, position, birth);
+    remember(graph, policy.id, body);
+    placed = [...shifted(placed, shiftForNew(position, placed.length)), policy];
+    addRules(graph, list(body['rules']), policy, birth);
+  }
+  graph.l7policies.push(...placed.toSorted((a, b) => a.position - b.position));
+}
+
+function addRules(graph: Graph, requests: readonly JsonObject[], policy: L7Policy, birth: Birth): void {
+  if (requests.length > maxRulesPerPolicy) throw new Fault(409, `Too many rules on L7 policy ${policy.id}`);
+  for (const body of requests) {
+    const rule = newRule(body, policy.id, birth);
+    remember(graph, rule.id, body);
+    graph.l7rules.push(rule);
+  }
+}
+
+/** The listeners of a graph with their policies and rules. */
+export function listenerTrees(graph: Graph): ListenerTree[] {
+  const rules = Map.groupBy<string, L7Rule>(graph.l7rules, (rule) => rule.l7policy_id);
+  const policies = Map.groupBy<string, L7PolicyTree>(
+    graph.l7policies.map((policy) => ({ ...policy, rules: rules.get(policy.id) ?? [] })),
+    (policy) => policy.listener_id,
+  );
+  return graph.listeners.map((listener) => ({ ...listener, l7policies: policies.get(listener.id) ?? [] }));
 }
 
 function remember(graph: Graph, id: string, body: JsonObject): void {

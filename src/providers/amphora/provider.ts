@@ -1,6 +1,7 @@
 /** The amphora provider: load balancers served by instances that run HAProxy. */
 import type { Tx } from '../../db/database.ts';
 import { Fault } from '../../model/index.ts';
+import { hasRequests } from '../../model/rules/l7policy.ts';
 import type { Provider } from '../provider.ts';
 import { apply, type Tools } from './apply.ts';
 import { observe } from './observe.ts';
@@ -12,7 +13,7 @@ import type { AmphoraStep } from './steps.ts';
 export function amphoraProvider(tools: Tools, name: string, description: string): Provider<Observed, AmphoraStep, Tx> {
   return {
     describe: () => ({ name, description, reports_back: true }),
-    validate(tree) {
+    validate(tree, change) {
       for (const pool of tree.pools) {
         if (pool.lb_algorithm !== 'SOURCE_IP_PORT') continue;
         throw new Fault(
@@ -20,6 +21,13 @@ export function amphoraProvider(tools: Tools, name: string, description: string)
           `Provider '${name}' does not support a requested option: Amphora provider does not support SOURCE_IP_PORT algorithm.`,
         );
       }
+      const isNewPolicy = change.action === 'create' && change.owner.type === 'l7policy';
+      const listener = tree.listeners.find((each) => isNewPolicy && each.l7policies.some((policy) => policy.id === change.owner.id));
+      if (listener !== undefined && !hasRequests(listener.protocol))
+        throw new Fault(
+          501,
+          `Provider '${name}' does not support a requested option: ${listener.protocol} protocol listeners do not support L7 policies`,
+        );
     },
     observe: (tree, work) => observe(tools, tree, work),
     plan,
