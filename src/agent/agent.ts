@@ -12,6 +12,7 @@ import { Keepalived } from './keepalived.ts';
 import type { Log } from './log.ts';
 import { findVersions } from './machine.ts';
 import type { Places } from './places.ts';
+import { MetricsExporter } from './prometheus/exporter.ts';
 import { agentRoutes } from './routes.ts';
 import { ApiServer } from './server.ts';
 import { parseSettings } from './settings.ts';
@@ -78,6 +79,8 @@ export async function startAgent(from: AgentPlaces, log: Log): Promise<Agent> {
     client_ca: await readFile(settings.agent_server_ca, 'utf8'),
   };
   const server = new ApiServer({ routes, generations, log }, identity, settings);
+  const metrics = new MetricsExporter(places.run_dir, log);
+  await metrics.listen();
   const restored = interfaces.restore();
   const port = await server.listen(settings.bind_host, settings.bind_port);
   log('info', 'agent listens', { host: settings.bind_host, port, started_after_ms: Math.round(performance.now()) });
@@ -85,7 +88,7 @@ export async function startAgent(from: AgentPlaces, log: Log): Promise<Agent> {
   const beating = heartbeats.run();
   const stop = async (): Promise<void> => {
     heartbeats.stop();
-    await Promise.all([server.close(), restored, beating]);
+    await Promise.all([server.close(), metrics.close(), restored, beating]);
   };
   return { port, stop };
 }

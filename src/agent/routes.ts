@@ -240,7 +240,7 @@ async function describeAgent(parts: RouteParts): Promise<AgentInfo> {
     plugged,
     maxconn_limit,
   };
-  return { ...machine, capabilities: ['generation', 'loaded-md5', 'lists', 'certificates'], octavia };
+  return { ...machine, capabilities: ['generation', 'loaded-md5', 'lists', 'certificates', 'metrics'], octavia };
 }
 
 async function describeDetails(parts: RouteParts): Promise<AgentDetails> {

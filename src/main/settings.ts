@@ -7,6 +7,7 @@ import type { PlanLimits } from '../providers/amphora/observed.ts';
 import type { RenderSettings } from '../providers/amphora/render/settings.ts';
 import type { SecretOutcomes } from '../providers/amphora/render/tls-files.ts';
 import type { ObservedAgent } from '../providers/amphora/agent-client.ts';
+import { METRICS_EXPORTER_SOCKET, METRICS_SOCKET } from '../wire/agent-api.ts';
 import type { Patience } from '../worker/reconcile.ts';
 
 /** The name of this controller in leases. */
@@ -115,6 +116,14 @@ export function renderSettings(config: Config, agent: ObservedAgent, secrets: Se
     timeout_client_data: haproxy.timeout_client_data,
     timeout_member_connect: haproxy.timeout_member_connect,
     timeout_member_data: haproxy.timeout_member_data,
+    metrics: metricsOf(agent),
     ping_command: null,
   };
+}
+
+/** Sockets of our agent; upstream's has a program of its own behind these ports. */
+function metricsOf({ capabilities, run_path }: ObservedAgent): RenderSettings['metrics'] {
+  if (capabilities.length === 0) return { exporter: '127.0.0.1:9101', translator: '127.0.0.1:9102' };
+  if (!capabilities.includes('metrics')) return null;
+  return { exporter: `unix@${run_path}/${METRICS_EXPORTER_SOCKET}`, translator: `unix@${run_path}/${METRICS_SOCKET}` };
 }

@@ -19,7 +19,12 @@ export const STALE_GENERATION = 'stale generation';
 export const ALREADY_PLUGGED = 'Interface already plugged';
 
 /** What an agent of ours can do beyond upstream's; upstream's agent has no `capabilities` in `/info`. */
-export type AgentCapability = 'generation' | 'loaded-md5' | 'lists' | 'certificates';
+export type AgentCapability = 'generation' | 'loaded-md5' | 'lists' | 'certificates' | 'metrics';
+
+/** Sockets in `run_path` for PROMETHEUS listeners: HAProxy's exporter listens on the first, the agent that renames its metrics on the second. */
+export const METRICS_EXPORTER_SOCKET = 'metrics-exporter.sock';
+/** Where HAProxy finds the metrics under the names of the API's documentation. */
+export const METRICS_SOCKET = 'metrics.sock';
 
 /** What `PUT /loadbalancer/{lb}/{action}` does; reload starts what does not run. */
 export type ServiceAction = 'start' | 'stop' | 'reload';

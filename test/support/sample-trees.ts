@@ -58,6 +58,7 @@ export const sampleSettings: RenderSettings = {
   timeout_client_data: 50_000,
   timeout_member_connect: 5000,
   timeout_member_data: 50_000,
+  metrics: { exporter: 'unix@/var/lib/octavia/metrics-exporter.sock', translator: 'unix@/var/lib/octavia/metrics.sock' },
   ping_command: null,
 };
 

@@ -3,6 +3,7 @@ import { type Listener, type LoadBalancer, type Owner, Terminal, vipsOf } from '
 import { type ConfigLine, type ConfigSection, escapeLogFormat } from '../../../wire/haproxy-text.ts';
 import { aclFile, listPath } from '../../../wire/list-files.ts';
 import { backendName, checkedAddress, checkedCidr, line, modeOfListener } from './lines.ts';
+import { METRICS_BACKEND } from './metrics.ts';
 import { type RenderSettings, tlsPlaceOf } from './settings.ts';
 import { bindTokens } from './tls.ts';
 
@@ -18,7 +19,9 @@ export function connectionLimit(listener: Listener, settings: RenderSettings): n
 /** Renders a frontend; `pool_id` is its default pool when that is served. Throws `Terminal` for a protocol that we cannot serve. */
 export function renderFrontend(lb: LoadBalancer, listener: Listener, pool_id: string | null, settings: RenderSettings): ConfigSection {
   const owner: Owner = { type: 'listener', id: listener.id };
-  if (!['HTTP', 'TCP', 'HTTPS', 'TERMINATED_HTTPS'].includes(listener.protocol))
+  const isMetrics = listener.protocol === 'PROMETHEUS';
+  if (isMetrics && settings.metrics === null) throw new Terminal(owner, 'the amphora cannot serve metrics');
+  if (!['HTTP', 'TCP', 'HTTPS', 'TERMINATED_HTTPS', 'PROMETHEUS'].includes(listener.protocol))
     throw new Terminal(owner, `listeners of protocol ${listener.protocol} are not supported`);
   const tls = bindTokens(listener, tlsPlaceOf(settings, lb.id));
   const inspect = listener.timeout_tcp_inspect;
@@ -29,6 +32,7 @@ export function renderFrontend(lb: LoadBalancer, listener: Listener, pool_id: st
     line('mode', modeOfListener(listener)),
     ...cidrLines(lb, listener, owner, settings),
     ...hstsLines(listener),
+    ...(isMetrics ? [line('default_backend', METRICS_BACKEND)] : []),
     ...(pool_id === null ? [] : [line('default_backend', backendName(pool_id, listener.id))]),
     line('timeout', 'client', String(listener.timeout_client_data || settings.timeout_client_data)),
     ...(inspect > 0 ? [line('tcp-request', 'inspect-delay', String(inspect))] : []),

@@ -224,6 +224,23 @@ const shapes: Readonly<Record<string, Rendered>> = {
       ],
     }),
   ),
+  prometheus: render(
+    sampleTree({
+      listeners: [
+        sampleListener({ protocol: 'PROMETHEUS', protocol_port: 9100, default_pool_id: null, allowed_cidrs: ['10.0.0.0/8'] }),
+        sampleListener({
+          id: id('listener', 2),
+          protocol: 'PROMETHEUS',
+          protocol_port: 9101,
+          default_pool_id: null,
+          default_tls_container_ref: 'http://127.0.0.1/key-manager/v1/secrets/one',
+          tls_versions: ['TLSv1.3'],
+        }),
+      ],
+      pools: [],
+    }),
+    logged,
+  ),
   ping: render(sampleTree({ pools: [samplePool({ healthmonitor: sampleMonitor({ type: 'PING' }) })] }), {
     ...settings,
     ping_command: '/var/lib/octavia/ping-wrapper.sh',
@@ -291,7 +308,7 @@ const pem = (() => {
 /** Runs `haproxy -c`, with every file in place that the text names; answers its exit code and what it printed. */
 function check(text: string, files: Readonly<Record<string, string>> = {}): { status: number | null; output: string } {
   const folder = mkdtempSync(join(tmpdir(), 'render-'));
-  const moved = (content: string) => content.replaceAll(settings.cert_path, folder);
+  const moved = (content: string) => content.replaceAll(settings.cert_path, folder).replaceAll('unix@/var/lib/octavia', `unix@${folder}`);
   try {
     writeFileSync(join(folder, 'haproxy.cfg'), moved(text));
     mkdirSync(join(folder, id('loadbalancer')));

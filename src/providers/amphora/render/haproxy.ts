@@ -6,6 +6,7 @@ import { type ConfigSection, writeConfig } from '../../../wire/haproxy-text.ts';
 import { renderBackend } from './backend.ts';
 import { connectionLimit, renderFrontend } from './frontend.ts';
 import { isServed, line } from './lines.ts';
+import { renderMetrics } from './metrics.ts';
 import { activeMonitor } from './monitor.ts';
 import { peerName, renderPeers } from './peers.ts';
 import { type Rendered, type RenderSettings, tlsPlaceOf } from './settings.ts';
@@ -34,6 +35,7 @@ export function renderHaproxy(tree: LoadBalancerTree, amphora: Amphora, settings
     renderGlobal(tree, amphora, services, settings),
     renderDefaults(settings),
     ...(peers === null ? [] : [peers]),
+    ...(services.some(({ listener }) => listener.protocol === 'PROMETHEUS') ? renderMetrics(settings) : []),
     ...services.flatMap(({ listener, pool }) => [
       renderFrontend(tree.loadbalancer, listener, pool?.id ?? null, settings),
       ...(pool === null ? [] : [renderBackend(pool, listener, peers?.name ?? null, settings)]),

@@ -46,6 +46,11 @@ export type RenderSettings = {
   readonly timeout_client_data: number;
   readonly timeout_member_connect: number;
   readonly timeout_member_data: number;
+  /**
+   * For PROMETHEUS listeners: where HAProxy's exporter listens, and where its metrics are found under the names of the API. Null: the agent
+   * does not serve them.
+   */
+  readonly metrics: { readonly exporter: string; readonly translator: string } | null;
   /** The program of PING monitors in the amphora; null: it has none, and such monitors are refused. */
   readonly ping_command: string | null;
 };
