@@ -31,10 +31,11 @@ const programs = {
   nftables: 'nft',
   conntrack: 'conntrack',
   bubblewrap: 'bwrap',
+  'iputils-ping': 'ping',
 };
 
-/** Without these it goes on: `unshare` does for bwrap; the others serve pairs of amphorae and UDP, and are not asked for before. */
-const substitutable = ['bwrap', 'keepalived', 'conntrack'];
+/** Without these it goes on: `unshare` does for bwrap; the others serve pairs of amphorae, UDP and PING monitors, and are not asked for before. */
+const substitutable = ['bwrap', 'keepalived', 'conntrack', 'ping'];
 
 /** Ends with one sentence. */
 function stop(sentence) {

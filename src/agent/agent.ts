@@ -10,7 +10,7 @@ import { Heartbeats } from './heartbeats.ts';
 import { Interfaces } from './interfaces.ts';
 import { Keepalived } from './keepalived.ts';
 import type { Log } from './log.ts';
-import { findVersions } from './machine.ts';
+import { findVersions, installPing } from './machine.ts';
 import type { Places } from './places.ts';
 import { MetricsExporter } from './prometheus/exporter.ts';
 import { agentRoutes } from './routes.ts';
@@ -70,6 +70,7 @@ export async function startAgent(from: AgentPlaces, log: Log): Promise<Agent> {
     interfaces,
     keepalived,
     generations,
+    ping_command: await installPing(places.base_path),
     reconfigure,
     useCertificate,
     settings: () => settings,

@@ -38,7 +38,7 @@ rm -f "$run"/*.sock "$queue"/*.*
 nsenter --net="$OCTAVIA_TRAFFIC_NETNS" sh -c 'ip link set lo up; cd /proc/sys/net && for setting in "$@"; do
     [ ! -e "${setting%=*}" ] || echo "${setting#*=}" > "${setting%=*}"; done' sh ipv4/ip_nonlocal_bind=1 ipv6/ip_nonlocal_bind=1 \
   ipv4/conf/default/arp_notify=1 ipv6/conf/default/ndisc_notify=1 ipv4/neigh/default/retrans_time_ms=50 ipv6/neigh/default/retrans_time_ms=50 ipv4/neigh/default/mcast_solicit=60 ipv6/neigh/default/mcast_solicit=60 \
-    ipv6/conf/default/accept_ra=0 ipv6/conf/default/accept_redirects=0 \
+    ipv4/ping_group_range='0 2147483647' ipv6/conf/default/accept_ra=0 ipv6/conf/default/accept_redirects=0 \
   ipv4/conf/default/accept_redirects=0 ipv4/conf/all/accept_redirects=0 &
 sysctls=$! stopping='' starts=0; trap 'stopping=1 woken=1' TERM INT; trap woken=1 USR1 CHLD
 while [ -z "$stopping" ]; do

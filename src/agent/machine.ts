@@ -1,8 +1,9 @@
 /** What the agent tells of its machine. */
 import { execFile } from 'node:child_process';
-import { readFile, statfs } from 'node:fs/promises';
+import { access, constants, readFile, statfs } from 'node:fs/promises';
 import { availableParallelism, hostname } from 'node:os';
 import { promisify } from 'node:util';
+import { writeFileAtomic } from '../lib/atomic-file.ts';
 import type { AgentDetails, AgentInfo } from '../wire/agent-api.ts';
 
 /** Descriptors that HAProxy needs besides those of connections: listeners, health checks, idle connections, its own. */
@@ -72,4 +73,26 @@ async function versionOf(program: string, args: readonly string[], pattern: RegE
   } catch {
     return '';
   }
+}
+
+/** Where `ping` may be; HAProxy gives the program no PATH. */
+const candidates = ['/usr/bin/ping', '/bin/ping', '/usr/sbin/ping'];
+
+/**
+ * Writes the program of PING monitors, which HAProxy can only call without arguments of our choice, and answers its path; null where there is no
+ * `ping`. HAProxy runs it without rights, so it needs the kernel's leave to send echo requests, which the init gives; and ends it
+ * when the time-out of the monitor is over.
+ */
+export async function installPing(base_path: string): Promise<string | null> {
+  for (const candidate of candidates) {
+    const isThere = await access(candidate, constants.X_OK).then(
+      () => true,
+      () => false,
+    );
+    if (!isThere) continue;
+    const path = `${base_path}/ping-wrapper.sh`;
+    await writeFileAtomic(path, `#!/bin/sh\nexec ${candidate} -q -n -c 1 -w 60 "$HAPROXY_SERVER_ADDR" > /dev/null 2>&1\n`, { mode: 0o755 });
+    return path;
+  }
+  return null;
 }

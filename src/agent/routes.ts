@@ -28,6 +28,7 @@ export type RouteParts = {
   readonly interfaces: Interfaces;
   readonly keepalived: Keepalived;
   readonly generations: Generations;
+  readonly ping_command: string | null;
   /** The configuration as it is now. */
   readonly settings: () => AgentSettings;
   /** Takes another configuration; throws when it cannot be read. */
@@ -238,6 +239,7 @@ async function describeAgent(parts: RouteParts): Promise<AgentInfo> {
     loadbalancers,
     certificates,
     plugged,
+    ping_command: parts.ping_command,
     maxconn_limit,
   };
   return { ...machine, capabilities: ['generation', 'loaded-md5', 'lists', 'certificates', 'metrics'], octavia };

@@ -117,7 +117,7 @@ export function renderSettings(config: Config, agent: ObservedAgent, secrets: Se
     timeout_member_connect: haproxy.timeout_member_connect,
     timeout_member_data: haproxy.timeout_member_data,
     metrics: metricsOf(agent),
-    ping_command: null,
+    ping_command: agent.ping_command,
   };
 }
 

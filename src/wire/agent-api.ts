@@ -81,6 +81,8 @@ export type AgentState = {
   /** MD5 of each file in the folders of certificates: load balancer → name → MD5. */
   readonly certificates: Readonly<Record<string, Readonly<Record<string, string>>>>;
   readonly plugged: readonly PluggedInterface[];
+  /** The program of PING monitors; null: there is none. */
+  readonly ping_command: string | null;
   /** The largest `maxconn` that HAProxy can have with this amphora's limit of open files. */
   readonly maxconn_limit: number;
 };

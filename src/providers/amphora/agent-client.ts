@@ -44,6 +44,8 @@ export type ObservedAgent = {
   readonly plugged: readonly { readonly mac_address: string; readonly addresses: readonly string[] }[];
   /** The most connections that HAProxy can have there; null: not told. */
   readonly maxconn_limit: number | null;
+  /** The program of PING monitors there; null: none. */
+  readonly ping_command: string | null;
   /** Names of the lists beside its configuration; null: it takes none, the configuration must do without. */
   readonly lists: readonly string[] | null;
   /** Changes when the instance boots; null: not told. */
@@ -219,6 +221,7 @@ export class AgentClient implements AmphoraAgents {
       running: held?.running ?? false,
       plugged: state.plugged,
       maxconn_limit: state.maxconn_limit > 0 ? state.maxconn_limit : null,
+      ping_command: state.ping_command ?? null,
       lists: info.capabilities?.includes('lists') === true ? (held?.lists ?? []) : null,
       boot_id: state.boot_id,
       base_path: state.base_path,
@@ -244,6 +247,7 @@ export class AgentClient implements AmphoraAgents {
       running: read<AgentDetails>(amphora, details).haproxy_count > 0,
       plugged: this.#memory.plugged(amphora.id),
       maxconn_limit: null,
+      ping_command: `${this.#options.base_path}/ping-wrapper.sh`,
       lists: null,
       boot_id: null,
       base_path: this.#options.base_path,

@@ -52,6 +52,7 @@ export class FakeAgents implements AmphoraAgents {
       running: body.text !== null,
       plugged: [...body.plugged].map(([mac_address, addresses]) => ({ mac_address, addresses })),
       maxconn_limit: null,
+      ping_command: '/var/lib/octavia/ping-wrapper.sh',
       lists: [...body.lists.keys()],
       boot_id: null,
       base_path: '/var/lib/octavia',

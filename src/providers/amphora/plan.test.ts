@@ -76,6 +76,7 @@ const agent = (change: Partial<ObservedAgent> = {}): ObservedAgent => ({
   running: true,
   plugged: [{ mac_address: vrrp(amphora()).mac_address.toUpperCase(), addresses: ['198.51.100.20', '198.51.100.10'] }],
   maxconn_limit: null,
+  ping_command: null,
   lists: null,
   boot_id: null,
   base_path: '/b',
