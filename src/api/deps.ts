@@ -8,7 +8,7 @@ import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/log.ts';
 import type { ListenerLimits } from '../model/rules/listener.ts';
 import type { MonitorLimits } from '../model/rules/healthmonitor.ts';
-import type { Change } from '../providers/provider.ts';
+import type { Change, Metadata } from '../providers/provider.ts';
 import type { Policy } from './policy/policy.ts';
 import type { LoadBalancer, LoadBalancerTree } from '../model/index.ts';
 
@@ -16,6 +16,8 @@ import type { LoadBalancer, LoadBalancerTree } from '../model/index.ts';
 export type ApiProvider = {
   /** Throws `Fault` when the provider cannot carry out the tree. */
   validate(tree: LoadBalancerTree, change: Change): void;
+  /** What flavors and availability zones can say to it; absent: nothing. */
+  readonly metadata?: { readonly flavor: Metadata; readonly availability_zone: Metadata };
 };
 
 /** The options of the API; the names are those of the configuration. */

@@ -15,6 +15,7 @@ import { checkCertificates } from './request/certificates.ts';
 import { checkQuota, newIdentity, providerOf } from './change.ts';
 import { timestamp } from './deps.ts';
 import { hasTagTwice, newColumns, tagsOf } from './request/fill.ts';
+import { type Choice, chooseProvider, findChoice, flavorOf, holdChoice, vnicTypeOf, zoneOf } from './flavors/choose.ts';
 import { buildGraph, type Graph, listenerTrees } from './tree/graph.ts';
 import { presentGraph } from './tree/graph-answer.ts';
 import { newOrderedId } from './tree/ids.ts';
@@ -23,7 +24,7 @@ import { readObject } from './request/read-object.ts';
 import { loadbalancers } from './resources.ts';
 import { bodies } from './request/shapes.ts';
 import type { JsonObject } from './request/validate.ts';
-import { planVip } from './tree/vip.ts';
+import { checkNetworkAllowed, planVip } from './tree/vip.ts';
 
 /** `POST /loadbalancers` */
 export async function createLoadBalancer(call: Call): Promise<Answer> {
@@ -31,8 +32,15 @@ export async function createLoadBalancer(call: Call): Promise<Answer> {
   const project_id = projectOf(call, body);
   enforce(call, 'loadbalancer', 'post', project_id);
   if (Object.hasOwn(body, 'vip_sg_ids')) enforce(call, 'loadbalancer', 'post:vip_sg_ids', project_id);
-  const loadbalancer = await newLoadBalancer(call, body, project_id);
-  const birth = { project_id, now: loadbalancer.created_at, now_ms: call.deps.clock.now(), options: call.deps.options };
+  const choice = await findChoice(call, body);
+  const loadbalancer = await newLoadBalancer(call, body, project_id, choice);
+  const birth = {
+    project_id,
+    now: loadbalancer.created_at,
+    now_ms: call.deps.clock.now(),
+    options: call.deps.options,
+    allow_member_sriov: flavorOf(choice).allow_member_sriov === true,
+  };
   const graph = buildGraph(body, loadbalancer, birth);
   const tags = (tagsOf(body) ?? []).toSorted();
   providerOf(call.deps, loadbalancer.provider).validate(treeOf(loadbalancer, graph), {
@@ -40,7 +48,7 @@ export async function createLoadBalancer(call: Call): Promise<Answer> {
     owner: { type: 'loadbalancer', id: loadbalancer.id },
   });
   for (const part of partsWithCertificates(body)) await checkCertificates(call, part);
-  const fence = await store(call, loadbalancer, graph, tags);
+  const fence = await store(call, loadbalancer, graph, tags, choice);
   const placed = await place(call, loadbalancer, fence);
   return { status: 201, body: presentGraph(placed, tags, graph) };
 }
@@ -63,14 +71,14 @@ function projectOf(call: Call, body: JsonObject): string {
   );
 }
 
-async function newLoadBalancer(call: Call, body: JsonObject, project_id: string): Promise<LoadBalancer> {
+async function newLoadBalancer(call: Call, body: JsonObject, project_id: string, choice: Choice): Promise<LoadBalancer> {
   const { options, clock } = call.deps;
-  const vip = await planVip(call, body);
-  // Flavors and availability zones come later: until then none exists.
-  if (Object.hasOwn(body, 'flavor_id')) throw refusal('Invalid flavor_id.');
-  if (Object.hasOwn(body, 'availability_zone')) throw refusal('Invalid availability zone.');
-  const provider = (body['provider'] as string | null | undefined) || options.default_provider_driver;
-  providerOf(call.deps, provider);
+  const flavor = flavorOf(choice);
+  const topology = flavor.loadbalancer_topology ?? options.loadbalancer_topology;
+  const vip = await planVip(call, body, topology);
+  const provider = await chooseProvider(call, body, choice);
+  checkNetworkAllowed(vip.vip_network_id, options, zoneOf(choice).valid_vip_networks);
+  const vip_vnic_type = vnicTypeOf(flavor, vip.vip_sg_ids);
   if (hasTagTwice(body)) throw new Fault(409, 'Already an entity with that specified id.');
   const columns = newColumns(loadbalancerFields, body, options) as unknown as LoadBalancer;
   return {
@@ -78,8 +86,8 @@ async function newLoadBalancer(call: Call, body: JsonObject, project_id: string)
     ...newIdentity(newOrderedId(clock.now()), project_id, timestamp(clock)),
     ...pickVip(vip),
     provider,
-    vip_vnic_type: 'normal',
-    topology: options.loadbalancer_topology,
+    vip_vnic_type,
+    topology,
     server_group_id: null,
   };
 }
@@ -108,9 +116,10 @@ const treeOf = (loadbalancer: LoadBalancer, graph: Graph): LoadBalancerTree => (
 });
 
 /** Writes all rows and takes the lease. Throws `Fault` 403 over quota. */
-async function store(call: Call, loadbalancer: LoadBalancer, graph: Graph, tags: readonly string[]): Promise<number> {
+async function store(call: Call, loadbalancer: LoadBalancer, graph: Graph, tags: readonly string[], choice: Choice): Promise<number> {
   const { db, options } = call.deps;
   return db.tx(async (tx) => {
+    await holdChoice(tx, choice);
     await checkQuota(call, tx, loadbalancer.project_id, {
       loadbalancer: 1,
       listener: graph.listeners.length,

@@ -7,6 +7,7 @@ import { Fault, type LoadBalancer, loadbalancerFields, type LoadBalancerTree, ty
 import { refusal } from '../model/rules/listener.ts';
 import type { Answer, Call } from './call.ts';
 import { changeLoadBalancer, updatedIdentity, wholeGate } from './change.ts';
+import { checkVnicGroups } from './flavors/choose.ts';
 import { changedColumns } from './request/fill.ts';
 import { enforce } from './policy/enforce.ts';
 import { presentStored, updateTags } from './present.ts';
@@ -39,7 +40,9 @@ export async function updateLoadBalancer(call: Call): Promise<Answer> {
   const { id, project_id } = await findLoadBalancer(call, 'put');
   if (Object.hasOwn(body, 'vip_sg_ids')) enforce(call, 'loadbalancer', 'put:vip_sg_ids', project_id);
   await checkNamed(call, body);
+  const groups = (body['vip_sg_ids'] as string[] | null | undefined) ?? [];
   const answer = await changeLoadBalancer(call, id, wholeGate(['ACTIVE']), async ({ tx, tree, now }) => {
+    checkVnicGroups(tree.loadbalancer.vip_vnic_type, groups);
     const change = { ...(changedColumns(loadbalancerFields, body, call.deps.options) as Partial<LoadBalancer>), ...updatedIdentity(now) };
     const after = { ...tree.loadbalancer, ...change };
     await updateRows(tx, 'loadbalancer', [id], change);

@@ -6,7 +6,7 @@ import { checkMemberAddress, duplicateMember, memberKey } from '../model/rules/m
 import type { Answer, Call } from './call.ts';
 import { changeLoadBalancer, checkQuota, markPool, partGate, updatedIdentity, type Workspace } from './change.ts';
 import { newColumns, tagsOf } from './request/fill.ts';
-import { checkPoolMutable, checkSriov, checkSubnets } from './members.ts';
+import { checkPoolMutable, checkSubnets } from './members.ts';
 import { newMember } from './tree/new-rows.ts';
 import { enforce } from './policy/enforce.ts';
 import { findPool, poolIn, withPool } from './pools.ts';
@@ -28,16 +28,17 @@ export async function batchMembers(call: Call): Promise<Answer> {
   const list = readList(call, { root: 'members', argument: 'members_' }, bodies.member.batch);
   const isAdditive = isTrue(call.query.last('additive_only'));
   for (const action of ['post', 'put', ...(isAdditive ? [] : ['delete'])]) enforce(call, 'member', action, found.project_id);
-  for (const body of list) {
-    checkMemberAddress(body['address'] as string, call.deps.options.reserved_ips);
-    checkSriov(body);
-  }
+  for (const body of list) checkMemberAddress(body['address'] as string, call.deps.options.reserved_ips);
   await checkSubnets(call, list);
   checkPoolMutable(found);
   await changeLoadBalancer(call, found.loadbalancer_id, partGate, async (space) => {
     const pool = poolIn(space.tree, found.id);
     checkPoolMutable(pool);
-    const batch = planBatch(call, pool, list, isAdditive, space.now);
+    const batch = planBatch(call, pool, list, {
+      isAdditive,
+      now: space.now,
+      allow_member_sriov: space.tree.flavor?.allow_member_sriov === true,
+    });
     if (batch.created.length + batch.updated.length + batch.deleted.length === 0) return null;
     await checkQuota(call, space.tx, pool.project_id, { member: batch.created.length - batch.deleted.length });
     await writeBatch(space, batch);
@@ -51,9 +52,12 @@ export async function batchMembers(call: Call): Promise<Answer> {
   return { status: 202 };
 }
 
-function planBatch(call: Call, pool: PoolTree, list: readonly JsonObject[], isAdditive: boolean, now: string): Batch {
+/** How a batch is to be understood. */
+type Terms = { readonly isAdditive: boolean; readonly now: string; readonly allow_member_sriov: boolean };
+
+function planBatch(call: Call, pool: PoolTree, list: readonly JsonObject[], { isAdditive, now, allow_member_sriov }: Terms): Batch {
   const existing = new Map(pool.members.map((member) => [memberKey(member), member]));
-  const birth = { project_id: pool.project_id, now, now_ms: call.deps.clock.now(), options: call.deps.options };
+  const birth = { project_id: pool.project_id, now, now_ms: call.deps.clock.now(), options: call.deps.options, allow_member_sriov };
   const named = new Set<string>();
   const created: Batch['created'][number][] = [];
   const updated: Batch['updated'][number][] = [];

@@ -44,17 +44,11 @@ export function checkPoolMutable(pool: Pick<Pool, 'id' | 'provisioning_status'>)
   if (pool.provisioning_status !== 'ACTIVE') throw immutable('Pool', pool.id);
 }
 
-/** Only a flavor can allow this, and there is none yet that does. */
-export function checkSriov(body: JsonObject): void {
-  if (body['request_sriov'] === true) throw new Fault(400, 'Member SR-IOV is disabled by the flavor of the load balancer.');
-}
-
 /** `POST /pools/:pool_id/members` */
 export async function createMember(call: Call): Promise<Answer> {
   const body = readObject(call, members, bodies.member.post);
   const { id: pool_id, loadbalancer_id, project_id, provisioning_status } = await poolOf(call);
   enforce(call, 'member', 'post', project_id);
-  checkSriov(body);
   await checkSubnets(call, [body]);
   checkPoolMutable({ id: pool_id, provisioning_status });
   const answer = await changeLoadBalancer(call, loadbalancer_id, partGate, async (space) => {
@@ -64,7 +58,13 @@ export async function createMember(call: Call): Promise<Answer> {
     const member = newMember(
       body,
       { id: pool_id, hasMonitor: pool.healthmonitor !== null },
-      { project_id, now, now_ms: call.deps.clock.now(), options: call.deps.options },
+      {
+        project_id,
+        now,
+        now_ms: call.deps.clock.now(),
+        options: call.deps.options,
+        allow_member_sriov: tree.flavor?.allow_member_sriov === true,
+      },
     );
     await checkQuota(call, tx, project_id, { member: 1 });
     if (hasTagTwice(body) || pool.members.some((each) => memberKey(each) === memberKey(member))) throw duplicateMember(member);

@@ -33,6 +33,7 @@ const quotas: Resource = {
   argument: 'quotas',
   policy: 'quota',
   fields: quotaFields,
+  idColumn: 'project_id',
   hideDeleted: null,
   relations: () => [],
   groupings: [],
@@ -60,7 +61,6 @@ const withDefaults = (stored: Quota | undefined, defaults: Limits): Limits =>
 /** `GET /quotas`: the projects for which limits were set; null is the default. */
 export const listQuotas = (call: Call): Promise<Answer> =>
   showMany(call, quotas, {
-    idColumn: 'project_id',
     show: (row: Row, only) => present(row['project_id'] as string, row as unknown as Quota, only),
   });
 

@@ -21,16 +21,23 @@ export async function showOne(
   const id = call.params['id'] ?? '';
   const { db, options } = call.deps;
   const ids = idsIn(db.dialect, [id]);
-  const query = { ...everything, hideDeleted: resource.hideDeleted, filters: [{ column: 'id', value: id }, ...where] };
+  const query = { ...everything, hideDeleted: resource.hideDeleted, filters: [{ column: idColumnOf(resource), value: id }, ...where] };
   const [rows, ...relations] = await readMany(db.read, [listQuery(db.read, resource.table, query), ...resource.relations(db.read, ids)]);
   const row = rows?.[0] as Row | undefined;
   if (row === undefined) throw notFound(resource.title, id);
-  // What belongs to no project is judged as if it were the caller's.
-  enforce(call, resource.policy, action, Object.hasOwn(row, 'project_id') ? (row['project_id'] as string | null) : call.caller.project_id);
+  enforce(call, resource.policy, action, projectOfRow(call, resource, row));
   const field = call.params['field'];
   const only = field === undefined ? readFields(call.query, options) : new Set([field]);
   return { status: 200, body: { [resource.root]: presenterOf(resource)(row, groupRelated(resource, relations), only) } };
 }
+
+const idColumnOf = (resource: Resource): string => resource.idColumn ?? 'id';
+
+const hasProject = (resource: Resource): boolean => 'project_id' in resource.fields;
+
+/** What belongs to no project is judged by the caller's own. */
+const projectOfRow = (call: Call, resource: Resource, row: Row): string | null =>
+  hasProject(resource) ? ((row['project_id'] as string | null) ?? null) : call.caller.project_id;
 
 const everything: ListQuery = { filters: [], among: [], hideDeleted: null, tags: null, sort: [], from: null, limit: null };
 
@@ -39,8 +46,6 @@ export type Scope = {
   readonly where?: readonly ListQuery['filters'][number][];
   /** The project was checked already, and rows are not limited to one. */
   readonly anyProject?: boolean;
-  /** The name of the column that identifies a row; default `id`. */
-  readonly idColumn?: string;
   /** How a row is shown; default: the resource's presenter. */
   readonly show?: (row: Row, only: ReadonlySet<string> | null) => unknown;
 };
@@ -48,16 +53,25 @@ export type Scope = {
 /** Answers a list: filtered, sorted, paged, with links to its neighbours. */
 export async function showMany(call: Call, resource: Resource, scope: Scope = {}): Promise<Answer> {
   const { query, deps } = call;
-  const asked = query.last('project_id') ?? query.last('tenant_id') ?? null;
-  const project_id = scope.anyProject ? asked : projectOfList(call, resource.policy, asked);
+  const project_id = projectToList(call, resource, scope);
   const filters = readFilters(resource, query, deps.options);
-  const sort = readSort(resource, query, deps.options, scope.idColumn ?? 'id');
+  const sort = readSort(resource, query, deps.options, idColumnOf(resource));
   const limit = readLimit(query, deps.options);
   const page = await readPage(call, resource, scope, { filters, sort, limit, project_id });
   const rows = page.backwards ? page.rows.toReversed() : page.rows;
   const shown = await presentRows(call, resource, scope, rows);
-  const links = deps.options.allow_pagination ? pageLinks(call, rows, limit, scope.idColumn ?? 'id') : [];
+  const links = deps.options.allow_pagination ? pageLinks(call, rows, limit, idColumnOf(resource)) : [];
   return { status: 200, body: { [resource.plural]: shown, [resource.links ?? `${resource.plural}_links`]: links } };
+}
+
+/** The project that a list is limited to; null: none. */
+function projectToList(call: Call, resource: Resource, scope: Scope): string | null {
+  if (!hasProject(resource)) {
+    if (scope.anyProject !== true) enforce(call, resource.policy, 'get_all', call.caller.project_id);
+    return null;
+  }
+  const asked = call.query.last('project_id') ?? call.query.last('tenant_id') ?? null;
+  return scope.anyProject ? asked : projectOfList(call, resource.policy, asked);
 }
 
 type Page = {
@@ -69,10 +83,10 @@ type Page = {
 
 async function readPage(call: Call, resource: Resource, scope: Scope, page: Page): Promise<{ rows: readonly Row[]; backwards: boolean }> {
   const { query, deps } = call;
-  const from = await readMarker(call, resource, scope, page.sort);
+  const from = await readMarker(call, resource, page.sort);
   const backwards = from?.backwards ?? false;
   if (page.filters === null) return { rows: [], backwards };
-  const where = page.project_id === null || resource.table === 'amphora' ? [] : [{ column: 'project_id', value: page.project_id }];
+  const where = page.project_id === null ? [] : [{ column: 'project_id', value: page.project_id }];
   const rows = await listQuery(deps.db.read, resource.table, {
     filters: [...where, ...(scope.where ?? []), ...page.filters.filters],
     among: page.filters.among,
@@ -85,10 +99,10 @@ async function readPage(call: Call, resource: Resource, scope: Scope, page: Page
   return { rows: rows as Row[], backwards };
 }
 
-async function readMarker(call: Call, resource: Resource, scope: Scope, sort: readonly SortKey[]): Promise<ListQuery['from']> {
+async function readMarker(call: Call, resource: Resource, sort: readonly SortKey[]): Promise<ListQuery['from']> {
   const marker = call.deps.options.allow_pagination ? call.query.last('marker') : undefined;
   if (marker === undefined || marker === '') return null;
-  const query = { ...everything, hideDeleted: resource.hideDeleted, filters: [{ column: scope.idColumn ?? 'id', value: marker }] };
+  const query = { ...everything, hideDeleted: resource.hideDeleted, filters: [{ column: idColumnOf(resource), value: marker }] };
   const row = (await listQuery(call.deps.db.read, resource.table, query).executeTakeFirst()) as Row | undefined;
   if (row === undefined) throw new Fault(400, `Supplied pagination marker '${marker}' is not valid.`);
   // The reference knows this one spelling of true.

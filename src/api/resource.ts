@@ -33,6 +33,8 @@ export type Resource = {
   /** Its name in the rules of who may do what. */
   readonly policy: string;
   readonly fields: Fields;
+  /** The column that identifies a row; default `id`. */
+  readonly idColumn?: string;
   /** Rows in this state are hidden; null: it has no such state. */
   readonly hideDeleted: ListQuery['hideDeleted'];
   readonly relations: (reader: Reader, ids: IdList) => readonly Readable<unknown>[];

@@ -184,4 +184,5 @@ export const amphorae: Resource = {
   groupings: [],
   shown: {},
   alsoFilters: [],
+  amongFilters: { project_id: { table: 'loadbalancer', column: 'id', where: 'project_id', on: 'loadbalancer_id' } },
 };

@@ -3,6 +3,9 @@ import { findRow } from '../db/rows.ts';
 import { Fault } from '../model/index.ts';
 import * as amphorae from './amphorae.ts';
 import type { Call, Handler } from './call.ts';
+import { availabilityZones, flavors } from './flavors/kinds.ts';
+import { offerHandlers } from './flavors/offers.ts';
+import { profileHandlers } from './flavors/profiles.ts';
 import { refusalAnswer } from './http/errors.ts';
 import * as healthmonitors from './healthmonitors.ts';
 import * as l7policies from './l7policies.ts';
@@ -47,8 +50,13 @@ type Five = {
 };
 
 /** The five usual routes, and what the reference answers around them. */
-const collection = (path: string, argument: string, { list, create, show, update, remove }: Five): Route[] => [
-  { path, methods: { GET: list, POST: create, PUT: missing('id'), DELETE: missing('id') }, allow: ALL },
+const collection = (
+  path: string,
+  argument: string,
+  { list, create, show, update, remove }: Five,
+  keys: { readonly put: string; readonly delete: string } = { put: 'id', delete: 'id' },
+): Route[] => [
+  { path, methods: { GET: list, POST: create, PUT: missing(keys.put), DELETE: missing(keys.delete) }, allow: ALL },
   { path: `${path}/:id`, methods: { GET: show, PUT: update, DELETE: remove, POST: misplaced(argument) }, allow: ALL },
   { path: `${path}/:id/:field`, methods: { GET: show, PUT: misplaced(argument), POST: nothing, DELETE: nothing } },
 ];
@@ -170,6 +178,19 @@ const providerRoutes: readonly Route[] = [
   { path: '/providers/:id/availability_zone_capabilities', methods: { GET: providers.listZoneCapabilities } },
 ];
 
+const flavorRoutes: readonly Route[] = [
+  ...collection('/flavors', 'flavor_', offerHandlers(flavors), { put: 'id', delete: 'flavor_id' }),
+  ...collection('/flavorprofiles', 'flavor_profile_', profileHandlers(flavors), { put: 'id', delete: 'flavor_profile_id' }),
+  ...collection('/availabilityzones', 'availability_zone_', offerHandlers(availabilityZones), {
+    put: 'name',
+    delete: 'availability_zone_name',
+  }),
+  ...collection('/availabilityzoneprofiles', 'availability_zone_profile_', profileHandlers(availabilityZones), {
+    put: 'id',
+    delete: 'availability_zone_profile_id',
+  }),
+];
+
 const amphoraRoutes: readonly Route[] = [
   { path: '/amphorae', methods: { GET: amphorae.listAmphorae } },
   { path: '/amphorae/:id', methods: { GET: amphorae.showAmphora, DELETE: amphorae.deleteAmphora } },
@@ -187,7 +208,7 @@ export type Routers = { readonly lbaas: Router; readonly octavia: Router };
 /** Builds the routers; `lbaas` also serves the paths without a prefix. */
 export function createRouters(): Routers {
   return {
-    lbaas: createRouter([root, ...loadbalancerRoutes, ...partRoutes, ...quotaRoutes, ...providerRoutes]),
+    lbaas: createRouter([root, ...loadbalancerRoutes, ...partRoutes, ...quotaRoutes, ...providerRoutes, ...flavorRoutes]),
     octavia: createRouter([root, ...amphoraRoutes]),
   };
 }

@@ -13,10 +13,20 @@ export type InstanceSpec = {
   readonly compute_flavor: string | null;
   readonly image_tag: string | null;
   readonly availability_zone: string | null;
+  /** The zone of the instance's disk, where that is a volume; null: the default. */
+  readonly volume_zone: string | null;
   readonly server_group_id: string | null;
   /** Networks whose ports the instance boots with: the management network. */
   readonly network_ids: readonly string[];
   readonly files: readonly InstanceFile[];
+};
+
+/** What flavors and availability zones ask of instances before there is one; null or absent: the default. */
+export type InstanceWish = Partial<
+  Pick<InstanceSpec, 'compute_flavor' | 'image_tag' | 'availability_zone' | 'volume_zone' | 'network_ids'>
+> & {
+  /** `direct`: some port is a virtual function of a network card (SR-IOV). */
+  readonly vnic_type?: 'normal' | 'direct';
 };
 
 /** An instance as the cloud reports it. */
@@ -41,6 +51,8 @@ export type Instance = {
 
 /** A compute service. Every method may throw `Retry` (try again later) or `Terminal`-worthy errors as `CloudRefusal`. */
 export interface Compute {
+  /** Why no such instance can be made, in words for an administrator; null: it can. */
+  findRefusal(wish: InstanceWish): Promise<string | null>;
   /** Starts an instance and returns at once (status BUILD or ACTIVE); the same name again returns the existing one where the cloud can tell. */
   createInstance(spec: InstanceSpec): Promise<Instance>;
   /** Our instances of one load balancer, or of all. A cloud may list a new instance late. */

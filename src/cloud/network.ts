@@ -42,7 +42,12 @@ export type Port = {
   readonly allowed_address_pairs: readonly { readonly ip_address: string }[];
   readonly qos_policy_id: string | null;
   readonly tags: readonly string[];
+  /** Absent: `normal`. */
+  readonly vnic_type?: VnicType;
 };
+
+/** How a port reaches its network: by a virtual switch, or by a virtual function of a network card (SR-IOV). */
+export type VnicType = 'normal' | 'direct';
 
 /** What a port is to be. Its name makes it findable: a second `createPort` of the same name and device adopts the first. */
 export type PortSpec = {
@@ -56,6 +61,8 @@ export type PortSpec = {
   readonly security_groups?: readonly string[];
   readonly allowed_address_pairs?: readonly { readonly ip_address: string }[];
   readonly qos_policy_id?: string | null;
+  /** Absent: `normal`. A network that has no other refuses, or says so beforehand (`Compute.findRefusal`). */
+  readonly vnic_type?: VnicType;
 };
 
 /** Looks up what a tenant named; each answers null when it does not exist or the caller may not see it (`project_id` null: see all). */

@@ -28,6 +28,7 @@ export async function insertAmphora(
     updated_at: null,
     cert_serial: null,
     boot_started_ms: null,
+    config_due: false,
   };
   await tx
     .insertInto('amphora')

@@ -2,7 +2,11 @@
 import type { TSchema } from 'typebox';
 import {
   amphoraFields,
+  availabilityZoneFields,
+  availabilityZoneProfileFields,
   type Fields,
+  flavorFields,
+  flavorProfileFields,
   healthmonitorFields,
   l7policyFields,
   l7ruleFields,
@@ -22,6 +26,10 @@ export const resourceFields: Readonly<Record<string, Fields>> = {
   l7policy: l7policyFields,
   l7rule: l7ruleFields,
   amphora: amphoraFields,
+  flavor: flavorFields,
+  flavor_profile: flavorProfileFields,
+  availability_zone: availabilityZoneFields,
+  availability_zone_profile: availabilityZoneProfileFields,
 };
 
 /** The names of a resource's columns: every field that is not computed. */

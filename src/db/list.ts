@@ -3,7 +3,20 @@ import { type ExpressionBuilder, type ExpressionWrapper, type Kysely, type Selec
 import type { Tables } from './tables.ts';
 
 /** Tables of resources that can be listed. */
-export type ListedTable = 'loadbalancer' | 'listener' | 'pool' | 'member' | 'healthmonitor' | 'l7policy' | 'l7rule' | 'amphora' | 'quota';
+export type ListedTable =
+  | 'loadbalancer'
+  | 'listener'
+  | 'pool'
+  | 'member'
+  | 'healthmonitor'
+  | 'l7policy'
+  | 'l7rule'
+  | 'amphora'
+  | 'quota'
+  | 'flavor'
+  | 'flavor_profile'
+  | 'availability_zone'
+  | 'availability_zone_profile';
 
 /** A condition on a column; `null` matches NULL. The names are trusted: they come from the model, never from a request. */
 export type ColumnFilter = { readonly column: string; readonly value: string | number | boolean | null };
@@ -23,12 +36,13 @@ export type TagFilter = {
 /** What to list. */
 export type ListQuery = {
   readonly filters: readonly ColumnFilter[];
-  /** Rows with `id` among the results of these queries only. */
+  /** Rows with `id` (or the column `on`) among the results of these queries only. */
   readonly among: readonly {
-    readonly table: 'listener' | 'healthmonitor' | 'pool';
+    readonly table: 'listener' | 'healthmonitor' | 'pool' | 'loadbalancer';
     readonly column: string;
     readonly where: string;
     readonly value: string;
+    readonly on?: string;
   }[];
   /** Rows in a state that nobody should see any more are left out when this column is given. */
   readonly hideDeleted: 'provisioning_status' | 'status' | null;
@@ -64,10 +78,10 @@ function conditions(eb: Builder, table: ListedTable, query: ListQuery): Conditio
     compare(eb, sql.ref(`${table}.${column}`), value === null ? 'is' : '=', value),
   );
   if (query.hideDeleted !== null) list.push(compare(eb, sql.ref(`${table}.${query.hideDeleted}`), '!=', 'DELETED'));
-  for (const { table: other, column, where, value } of query.among)
+  for (const { table: other, column, where, value, on = 'id' } of query.among)
     list.push(
       eb(
-        sql.ref(`${table}.id`) as never,
+        sql.ref(`${table}.${on}`) as never,
         'in',
         sql`(select ${sql.ref(column)} from ${sql.table(other)} where ${sql.ref(where)} = ${value})` as never,
       ),

@@ -4,6 +4,7 @@ import type { Database, Tx } from './database.ts';
 import { NewerSchema } from './errors.ts';
 import { first } from './migrations/0001-first.ts';
 import { l7 } from './migrations/0002-l7.ts';
+import { flavors } from './migrations/0003-flavors.ts';
 
 /**
  * One step of the schema. A statement is written in SQLite's STRICT types (TEXT, INTEGER, REAL) plus BOOLEAN, keywords
@@ -16,7 +17,7 @@ export type Migration = {
 };
 
 /** Every migration, in order. */
-export const migrations: readonly Migration[] = [first, l7];
+export const migrations: readonly Migration[] = [first, l7, flavors];
 
 /**
  * Applies the migrations that are missing, all in one transaction; several processes may do it at once. Answers the

@@ -1,5 +1,18 @@
 /** The tables as Kysely sees them: columns are the fields of the model, under the API's names. */
-import type { Amphora, HealthMonitor, L7Policy, L7Rule, Listener, LoadBalancer, Member, Pool } from '../model/index.ts';
+import type {
+  Amphora,
+  AvailabilityZone,
+  AvailabilityZoneProfile,
+  Flavor,
+  FlavorProfile,
+  HealthMonitor,
+  L7Policy,
+  L7Rule,
+  Listener,
+  LoadBalancer,
+  Member,
+  Pool,
+} from '../model/index.ts';
 
 /**
  * The work to be done for one load balancer: the queue, the lease and the fence.
@@ -85,6 +98,10 @@ export type Tables = {
   l7policy: L7Policy;
   l7rule: L7Rule;
   amphora: Amphora;
+  flavor: Flavor;
+  flavor_profile: FlavorProfile;
+  availability_zone: AvailabilityZone;
+  availability_zone_profile: AvailabilityZoneProfile;
   tag: Tag;
   reconciliation: Reconciliation;
   amphora_health: AmphoraHealth;

@@ -1,5 +1,16 @@
 /** Loads a load balancer with everything that belongs to it. */
-import type { HealthMonitor, L7Policy, L7PolicyTree, L7Rule, ListenerTree, LoadBalancerTree, Member, PoolTree } from '../model/index.ts';
+import type {
+  FlavorData,
+  HealthMonitor,
+  L7Policy,
+  L7PolicyTree,
+  L7Rule,
+  ListenerTree,
+  LoadBalancerTree,
+  Member,
+  PoolTree,
+  ZoneData,
+} from '../model/index.ts';
 import type { Reader } from './database.ts';
 import { preparedMany } from './read-many.ts';
 
@@ -10,8 +21,12 @@ const readTree = preparedMany((reader, id) => {
     reader
       .selectFrom('loadbalancer as lb')
       .leftJoin('reconciliation as work', 'work.loadbalancer_id', 'lb.id')
+      .leftJoin('flavor', 'flavor.id', 'lb.flavor_id')
+      .leftJoin('flavor_profile', 'flavor_profile.id', 'flavor.flavor_profile_id')
+      .leftJoin('availability_zone as zone', 'zone.name', 'lb.availability_zone')
+      .leftJoin('availability_zone_profile as zone_profile', 'zone_profile.id', 'zone.availability_zone_profile_id')
       .selectAll('lb')
-      .select('work.generation')
+      .select(['work.generation', 'flavor_profile.flavor_data', 'zone_profile.availability_zone_data'])
       .where('lb.id', '=', id),
     reader.selectFrom('listener').selectAll().where('loadbalancer_id', '=', id).orderBy('created_at').orderBy('id'),
     reader.selectFrom('pool').selectAll().where('loadbalancer_id', '=', id).orderBy('created_at').orderBy('id'),
@@ -47,7 +62,7 @@ const readTree = preparedMany((reader, id) => {
 export async function loadTree(reader: Reader, loadbalancer_id: string): Promise<LoadBalancerTree | null> {
   const [[root], listeners, pools, members, monitors, amphorae, policies, rules] = await readTree(reader, loadbalancer_id);
   if (root === undefined) return null;
-  const { generation, ...loadbalancer } = root;
+  const { generation, flavor_data, availability_zone_data, ...loadbalancer } = root;
   const membersOf = Map.groupBy<string, Member>(members, (member) => member.pool_id);
   const monitorOf = new Map<string, HealthMonitor>(monitors.map((monitor) => [monitor.pool_id, monitor]));
   const poolTrees = pools.map((pool): PoolTree => ({
@@ -57,7 +72,16 @@ export async function loadTree(reader: Reader, loadbalancer_id: string): Promise
   }));
   const policiesOf = policyTrees(policies, rules);
   const listenerTrees = listeners.map((listener): ListenerTree => ({ ...listener, l7policies: policiesOf.get(listener.id) ?? [] }));
-  return { loadbalancer, listeners: listenerTrees, pools: poolTrees, amphorae, generation: generation ?? 0 };
+  return {
+    loadbalancer,
+    listeners: listenerTrees,
+    pools: poolTrees,
+    amphorae,
+    generation: generation ?? 0,
+    // Checked by the provider when the profile was made, and unchangeable since a flavor or zone uses it.
+    ...(flavor_data !== null && { flavor: JSON.parse(flavor_data) as FlavorData }),
+    ...(availability_zone_data !== null && { zone: JSON.parse(availability_zone_data) as ZoneData }),
+  };
 }
 
 /** Policies with their rules, by listener. */

@@ -8,12 +8,12 @@ import type { Config } from '../config/table.ts';
 import type { Clock } from '../lib/clock.ts';
 import { AgentClient } from '../providers/amphora/agent-client.ts';
 import type { AmphoraAgents } from '../providers/amphora/agent-client.ts';
-import { bootFiles } from '../providers/amphora/agent-files.ts';
+import { bootFiles, renderAgentConf } from '../providers/amphora/agent-files.ts';
 import type { Tools } from '../providers/amphora/apply.ts';
 import { issueCertificate, type Pki } from '../providers/amphora/pki.ts';
 import { renderHaproxy } from '../providers/amphora/render/haproxy.ts';
 import { TlsMaterial } from '../providers/amphora/tls-material.ts';
-import { planLimits, renderSettings } from './settings.ts';
+import { computeDefaults, planLimits, renderSettings } from './settings.ts';
 
 /** The cloud that amphorae run in. */
 export type AmphoraCloud = {
@@ -43,6 +43,13 @@ export function openAgents(config: Config, pki: Pki): AgentClient {
 
 /** Puts the tools together. */
 export function amphoraTools(config: Config, cloud: AmphoraCloud, agents: AmphoraAgents, pki: Pki, clock: Clock): Tools {
+  const told = {
+    debug: config.DEFAULT.debug,
+    haproxy_amphora: config.haproxy_amphora,
+    amphora_agent: config.amphora_agent,
+    health_manager: { ...config.health_manager, controller_ip_port_list: cloud.controllers },
+    client_ca: pki.client_ca,
+  };
   return {
     compute: cloud.compute,
     ports: cloud.ports,
@@ -63,14 +70,9 @@ export function amphoraTools(config: Config, cloud: AmphoraCloud, agents: Amphor
         digest: config.certificates.signing_digest as 'sha256',
         now_ms: clock.now(),
       }),
-    bootFiles: (loadbalancer, amphora, certificate) =>
-      bootFiles(loadbalancer, amphora, certificate, {
-        debug: config.DEFAULT.debug,
-        haproxy_amphora: config.haproxy_amphora,
-        amphora_agent: config.amphora_agent,
-        health_manager: { ...config.health_manager, controller_ip_port_list: cloud.controllers },
-        client_ca: pki.client_ca,
-      }),
+    bootFiles: (loadbalancer, amphora, certificate) => bootFiles(loadbalancer, amphora, certificate, told),
+    agentConfiguration: (loadbalancer, amphora) => renderAgentConf(loadbalancer, amphora, told),
+    compute_defaults: computeDefaults(config),
     boot_network_ids: cloud.boot_network_ids,
     build_rate_limit: config.haproxy_amphora.build_rate_limit,
   };

@@ -64,7 +64,8 @@ export async function openLocalCloud(
     portOf: wiring,
     allocateManagementAddress: (amphora_id) => allocateManagement(network, networks, amphora_id),
     releaseManagementAddress: (amphora_id) => releaseManagement(network, amphora_id),
-    limitsOf: () => limitsOf(config),
+    limits: limitsOf(config),
+    management_network_id: managementId,
     log,
   });
   const gateway = networks.management.subnets[0]?.gateway_ip;

@@ -3,6 +3,7 @@ import { hostname } from 'node:os';
 import { defaultApiOptions, type ApiOptions } from '../api/deps.ts';
 import { findProcess } from '../cloud/local/compute/processes.ts';
 import type { Config } from '../config/table.ts';
+import type { Tools } from '../providers/amphora/apply.ts';
 import type { PlanLimits } from '../providers/amphora/observed.ts';
 import type { RenderSettings } from '../providers/amphora/render/settings.ts';
 import type { SecretOutcomes } from '../providers/amphora/render/tls-files.ts';
@@ -85,6 +86,18 @@ export function planLimits(config: Config): PlanLimits {
     boot_timeout_ms: 1000 * worker.amp_active_retries * worker.amp_active_wait_sec,
     late_listing_ms: worker.compute_driver === 'compute_nova_driver' ? 30_000 : 0,
     silence_timeout_ms: 1000 * haproxy.active_connection_max_retries * haproxy.active_connection_retry_interval,
+  };
+}
+
+/** What instances are made of unless a flavor or an availability zone says so. This machine has neither images nor zones of Nova's. */
+export function computeDefaults(config: Config): NonNullable<Tools['compute_defaults']> {
+  const { controller_worker: worker, nova, cinder } = config;
+  if (worker.compute_driver === 'compute_local_driver') return {};
+  return {
+    compute_flavor: worker.amp_flavor_id || null,
+    image_tag: worker.amp_image_tag || null,
+    availability_zone: nova.availability_zone,
+    volume_zone: cinder.availability_zone,
   };
 }
 

@@ -40,6 +40,8 @@ export const amphoraFields = {
   cert_serial: { schema: nullableText(64), hidden: true },
   /** When its instance was asked for, in milliseconds since the epoch (BIGINT); null before. A cloud may list it later. */
   boot_started_ms: { schema: nullableInteger(0), hidden: true },
+  /** Is its agent to be given its configuration anew? */
+  config_due: { schema: Type.Boolean(), hidden: true },
 } as const satisfies Fields;
 
 /** An amphora as it is stored. */

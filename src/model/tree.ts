@@ -1,5 +1,7 @@
 /** A load balancer with everything that belongs to it: the input of the planner, the renderer and the status derivation. */
 import type { Amphora } from './amphora.ts';
+import type { ZoneData } from './availability-zone.ts';
+import type { FlavorData } from './flavor.ts';
 import type { HealthMonitor } from './healthmonitor.ts';
 import type { L7Policy } from './l7policy.ts';
 import type { L7Rule } from './l7rule.ts';
@@ -26,4 +28,8 @@ export type LoadBalancerTree = {
   readonly amphorae: readonly Amphora[];
   /** Counts the changes that were asked for: workers converge on it, agents refuse an older one. */
   readonly generation: number;
+  /** What its flavor says; absent: it has none. */
+  readonly flavor?: FlavorData;
+  /** What its availability zone says; absent: it has none. */
+  readonly zone?: ZoneData;
 };

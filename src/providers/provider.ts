@@ -28,9 +28,29 @@ export type Pass<Tx> = {
   readonly revision: number;
 };
 
+/** One thing that a flavor (an availability zone) can say to a provider. */
+export type Capability = {
+  readonly name: string;
+  readonly description: string;
+  readonly type: 'string' | 'boolean' | 'array';
+  /** The only words that are understood. */
+  readonly words?: readonly string[];
+};
+
+/** What flavors (availability zones) can say to a provider. */
+export type Metadata = {
+  readonly capabilities: readonly Capability[];
+  /** Is anything else taken, too? */
+  readonly isOpen: boolean;
+  /** Why the cloud cannot give what well-formed data asks for; null: it can. Throws `Retry` when the cloud does not answer. */
+  findRefusal(data: unknown): Promise<string | null>;
+};
+
 /** A provider: `validate` may throw `Fault`; `observe` and `apply` may throw `Retry`, `apply` also `Terminal`. */
 export interface Provider<Observed, S extends Step, Tx> {
   describe(): { readonly name: string; readonly description: string; readonly reports_back: boolean };
+  /** Absent: it knows neither flavors nor availability zones. */
+  readonly metadata?: { readonly flavor: Metadata; readonly availability_zone: Metadata };
   validate(tree: LoadBalancerTree, change: Change): void;
   /**
    * `started_ms`: when the present work began (epoch); `revision` as in `Pass`: whatever is looked at obeys nobody older from

@@ -12,6 +12,7 @@ import type { AuthRequest } from '../../src/cloud/local/identity/login.ts';
 import type { Database } from '../../src/db/database.ts';
 import { systemClock } from '../../src/lib/clock.ts';
 import { silentLogger } from '../../src/lib/log.ts';
+import { amphoraMetadata } from '../../src/providers/amphora/metadata.ts';
 import { withDatabase } from '../support/database.ts';
 import { cheapPasswords, passwords } from '../support/embedded-services.ts';
 import { startInstantWorker } from '../support/instant-worker.ts';
@@ -43,6 +44,9 @@ export function isServed(method: string, path: string): boolean {
   return findRoute(createRouters(), method, full.replaceAll(/\?.*$/gu, '').replaceAll(/[{}]/gu, '')).found === 'handler';
 }
 
+/** A compute service that has every flavor and zone. */
+const boundless = { findRefusal: async () => null };
+
 const SUBNET = 'c55e7725-894c-400e-bd00-57a04ae1e676';
 const GROUP = '5d2c2c5c-3a86-4f4f-9a8c-7f8f7d6d6d0e';
 
@@ -58,7 +62,7 @@ export async function createWorld(t: Pick<TestContext, 'after'>): Promise<World>
     identity,
     catalog: network,
     ports: network,
-    providers: new Map([['amphora', { validate: () => undefined }]]),
+    providers: new Map([['amphora', { validate: () => undefined, metadata: amphoraMetadata({ compute: boundless, catalog: network }) }]]),
     options: { ...defaultApiOptions },
     clock: systemClock,
     log: silentLogger,

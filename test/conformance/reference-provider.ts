@@ -1,9 +1,16 @@
 /** What the reference's amphora provider refuses. */
 import type { ApiProvider } from '../../src/api/deps.ts';
+import { createNoopNetwork } from '../../src/cloud/fake/network.ts';
 import { Fault } from '../../src/model/index.ts';
+import { amphoraMetadata } from '../../src/providers/amphora/metadata.ts';
+import { noopMetadata } from '../../src/providers/noop/provider.ts';
+
+/** Its cloud has everything, as that of upstream's no-op drivers. */
+const everything = { compute: { findRefusal: async () => null }, catalog: createNoopNetwork() };
 
 /** A provider that can do what the reference's can. */
 export const referenceProvider: ApiProvider = {
+  metadata: amphoraMetadata(everything),
   validate(tree, change) {
     if (change.action !== 'create' && change.action !== 'update') return;
     if (tree.pools.some((pool) => pool.lb_algorithm === 'SOURCE_IP_PORT' && pool.provisioning_status.startsWith('PENDING_')))
@@ -13,3 +20,6 @@ export const referenceProvider: ApiProvider = {
       );
   },
 };
+
+/** The reference's no-op provider. */
+export const referenceNoopProvider: ApiProvider = { ...referenceProvider, metadata: noopMetadata };

@@ -10,7 +10,7 @@ import { migrate } from '../../src/db/migrate.ts';
 import { systemClock } from '../../src/lib/clock.ts';
 import { createLogger } from '../../src/lib/log.ts';
 import { startInstantWorker } from '../support/instant-worker.ts';
-import { referenceProvider } from './reference-provider.ts';
+import { referenceNoopProvider, referenceProvider } from './reference-provider.ts';
 
 const db = openDatabase({ url: process.env['OCTAVIA_DATABASE'] ?? 'sqlite::memory:' });
 await migrate(db);
@@ -39,7 +39,10 @@ const deps: ApiDeps = {
   catalog: network,
   ports: network,
   certificates: { findUnreadable: async (refs, kind) => refs.filter((ref) => !(known[kind] ?? []).includes(ref ?? '')) },
-  providers: new Map(['amphora', 'octavia', 'noop_driver', 'noop_driver-alt'].map((name) => [name, referenceProvider])),
+  providers: new Map([
+    ...['amphora', 'octavia'].map((name) => [name, referenceProvider] as const),
+    ...['noop_driver', 'noop_driver-alt'].map((name) => [name, referenceNoopProvider] as const),
+  ]),
   options: {
     ...defaultApiOptions,
     noauth: true,

@@ -208,7 +208,7 @@ test('destroying refuses what is not a state id', options, async () => {
 });
 
 test('limits are set where this machine has cgroups', options, async (t) => {
-  const cloud = await open(t, { limitsOf: () => ({ memory_bytes: 300 * 2 ** 20, cpu_percent: 50, pids: 77 }) });
+  const cloud = await open(t, { limits: { memory_bytes: 300 * 2 ** 20, cpu_percent: 50, pids: 77 } });
   const { compute_id } = await cloud.compute.createInstance(instanceSpec());
   const groups = (await run('cat', [`/proc/${initOf(cloud, compute_id).pid}/cgroup`])).split('\n');
   const mine = groups.filter((line) => line.includes(cloud.state_id));

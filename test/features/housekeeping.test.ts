@@ -265,6 +265,7 @@ describe('housekeeping: strays', () => {
         compute_flavor: null,
         image_tag: null,
         availability_zone: null,
+        volume_zone: null,
         server_group_id: null,
         network_ids: [],
         files: [],

@@ -4,11 +4,14 @@ import type { FastifyInstance } from 'fastify';
 import { createApi } from '../../src/api/app.ts';
 import { type ApiDeps, type ApiOptions, type ApiProvider, defaultApiOptions } from '../../src/api/deps.ts';
 import { createNoopNetwork, type FakeNetwork } from '../../src/cloud/fake/network.ts';
+import type { Compute } from '../../src/cloud/compute.ts';
 import type { Caller, Identity } from '../../src/cloud/identity.ts';
 import type { Database } from '../../src/db/database.ts';
 import { systemClock } from '../../src/lib/clock.ts';
 import { silentLogger } from '../../src/lib/log.ts';
 import { Fault } from '../../src/model/index.ts';
+import { amphoraMetadata } from '../../src/providers/amphora/metadata.ts';
+import { noopMetadata } from '../../src/providers/noop/provider.ts';
 import { withDatabase } from './database.ts';
 import { type InstantWorker, startInstantWorker } from './instant-worker.ts';
 
@@ -17,6 +20,8 @@ export type ApiTestOptions = {
   readonly options?: Partial<ApiOptions>;
   readonly network?: FakeNetwork;
   readonly provider?: ApiProvider;
+  /** Why the compute service cannot make such an instance. */
+  readonly refusalOf?: Compute['findRefusal'];
   readonly healthChecks?: NonNullable<ApiDeps['healthChecks']>;
   /** False: nothing is ever carried out. */
   readonly worker?: boolean;
@@ -58,14 +63,19 @@ const nobody: Caller = {
 export async function withApi(t: TestContext, chosen: ApiTestOptions = {}): Promise<ApiTest> {
   const db = await withDatabase(t);
   const network = chosen.network ?? createNoopNetwork();
-  const provider = chosen.provider ?? { validate: () => undefined };
+  const compute = { findRefusal: chosen.refusalOf ?? (async () => null) };
+  const provider = { metadata: amphoraMetadata({ compute, catalog: network }), ...(chosen.provider ?? { validate: () => undefined }) };
+  const silent: ApiProvider = { ...provider, metadata: noopMetadata };
   const deps: ApiDeps = {
     db,
 
     identity: testIdentity(chosen.callers),
     catalog: network,
     ports: network,
-    providers: new Map(['amphora', 'octavia', 'noop_driver', 'noop_driver-alt'].map((name) => [name, provider])),
+    providers: new Map([
+      ...['amphora', 'octavia'].map((name) => [name, provider] as const),
+      ...['noop_driver', 'noop_driver-alt'].map((name) => [name, silent] as const),
+    ]),
     options: { ...defaultApiOptions, noauth: chosen.callers === undefined, ...withNoop, ...chosen.options },
     clock: systemClock,
     log: silentLogger,

@@ -103,6 +103,7 @@ export function instanceSpec(changes: Partial<InstanceSpec> = {}): InstanceSpec 
     compute_flavor: null,
     image_tag: null,
     availability_zone: null,
+    volume_zone: null,
     server_group_id: null,
     network_ids: [],
     files: [{ path: '/etc/octavia/amphora-agent.conf', mode: 0o600, contents: '[DEFAULT]\n' }],

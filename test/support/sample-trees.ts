@@ -228,6 +228,7 @@ export const sampleAmphora = (number = 1, change: Partial<Amphora> = {}): Amphor
   updated_at: null,
   cert_serial: null,
   boot_started_ms: null,
+  config_due: false,
   ...change,
 });
 

@@ -5,7 +5,8 @@ import type { ApiOptions } from '../deps.ts';
 import { isTrue, type QueryArgs } from '../http/query.ts';
 import { isNullable, kindOf, type Resource } from '../resource.ts';
 
-const RESERVED = new Set(['limit', 'marker', 'sort', 'sort_key', 'sort_dir', 'fields', 'page_reverse', 'project_id', 'tenant_id']);
+const RESERVED = new Set(['limit', 'marker', 'sort', 'sort_key', 'sort_dir', 'fields', 'page_reverse']);
+const PROJECT_ARGS = new Set(['project_id', 'tenant_id']);
 const TAG_ARGS = new Set(['tags', 'tags-any', 'not-tags', 'not-tags-any']);
 
 /** Filters on columns and on rows of other tables; null: a value that no row can have, so the list is empty. */
@@ -18,7 +19,7 @@ export function readFilters(resource: Resource, query: QueryArgs, options: ApiOp
   if (!options.allow_filtering) return { filters, among };
   let isPossible = true;
   for (const name of query.names) {
-    if (RESERVED.has(name) || TAG_ARGS.has(name)) continue;
+    if (RESERVED.has(name) || TAG_ARGS.has(name) || (PROJECT_ARGS.has(name) && 'project_id' in resource.fields)) continue;
     const values = query.all(name);
     const other = Object.hasOwn(resource.amongFilters ?? {}, name) ? resource.amongFilters?.[name] : undefined;
     const value = other === undefined ? readFilter(resource, name, values) : undefined;

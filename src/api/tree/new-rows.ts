@@ -21,7 +21,14 @@ import { newOrderedId } from './ids.ts';
 import { invalid, type JsonObject } from '../request/validate.ts';
 
 /** Where a new row belongs: its project and the time of its creation. */
-export type Birth = { readonly project_id: string | null; readonly now: string; readonly now_ms: number; readonly options: ApiOptions };
+export type Birth = {
+  readonly project_id: string | null;
+  readonly now: string;
+  readonly now_ms: number;
+  readonly options: ApiOptions;
+  /** Does the load balancer's flavor let members ask for a virtual function? Absent: no. */
+  readonly allow_member_sriov?: boolean;
+};
 
 /** A mandatory field that is null: the reference crashes on some of these. */
 function demand(body: JsonObject, ...names: readonly string[]): void {
@@ -100,16 +107,18 @@ export function poolTlsDefaults(body: JsonObject, options: ApiOptions): Partial<
 export function newMember(
   body: JsonObject,
   pool: { readonly id: string; readonly hasMonitor: boolean },
-  { project_id, now, now_ms, options }: Birth,
+  { project_id, now, now_ms, options, allow_member_sriov = false }: Birth,
 ): Member {
   demand(body, 'address', 'protocol_port', ...(body['backup'] === null ? ['backup'] : []));
   const columns = newColumns(memberFields, body, options) as unknown as Member;
   checkMemberAddress(columns.address, options.reserved_ips);
+  const wantsSriov = body['request_sriov'] === true;
+  if (wantsSriov && !allow_member_sriov) throw new Fault(400, 'The load balancer flavor does not allow SR-IOV member ports.');
   return {
     ...columns,
     ...newIdentity(newOrderedId(now_ms), project_id, now, pool.hasMonitor ? 'OFFLINE' : 'NO_MONITOR'),
     pool_id: pool.id,
-    vnic_type: 'normal',
+    vnic_type: wantsSriov ? 'direct' : 'normal',
   };
 }
 

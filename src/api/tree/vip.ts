@@ -23,14 +23,18 @@ export type VipPlan = Pick<
   | 'vip_port_owned'
 >;
 
-type Search = { readonly catalog: NetworkCatalog; readonly project_id: string | null; readonly options: ApiOptions };
+type Search = {
+  readonly catalog: NetworkCatalog;
+  readonly project_id: string | null;
+  readonly topology: LoadBalancer['topology'];
+};
 
-/** Completes and checks the VIP of a request. Throws `Fault` 400. */
-export async function planVip(call: Call, body: JsonObject): Promise<VipPlan> {
+/** Completes and checks the VIP of a request, but not yet whether it may be on this network. Throws `Fault` 400. */
+export async function planVip(call: Call, body: JsonObject, topology: LoadBalancer['topology']): Promise<VipPlan> {
   const { catalog, options } = call.deps;
   const search: Search = {
     catalog,
-    options,
+    topology,
     project_id: options.allow_invisible_resource_usage || call.caller.is_admin ? null : call.caller.project_id,
   };
   const asked = {
@@ -42,7 +46,6 @@ export async function planVip(call: Call, body: JsonObject): Promise<VipPlan> {
   checkAsked(asked, options);
   const place = await resolve(search, asked);
   await checkOthers(search, body);
-  checkNetworkAllowed(place.vip_network_id, options);
   const additional_vips = await resolveAdditional(search, body, place);
   return {
     ...place,
@@ -129,7 +132,7 @@ async function byNetwork(search: Search, asked: Asked, vip_network_id: string): 
   return { ...asked, vip_network_id, vip_subnet_id, qos_policy_id: null };
 }
 
-async function chooseSubnet({ catalog, options }: Search, network: Network, address: string | null): Promise<string> {
+async function chooseSubnet({ catalog, topology }: Search, network: Network, address: string | null): Promise<string> {
   const found = await Promise.all(network.subnets.map((id) => catalog.findSubnet(id, null)));
   const subnets = found.filter((subnet) => subnet !== null);
   if (address !== null) {
@@ -138,7 +141,7 @@ async function chooseSubnet({ catalog, options }: Search, network: Network, addr
     return subnet.id;
   }
   // One address for the VIP and one for each amphora.
-  const needed = options.loadbalancer_topology === 'ACTIVE_STANDBY' ? 3 : 2;
+  const needed = topology === 'ACTIVE_STANDBY' ? 3 : 2;
   const free = await Promise.all(subnets.map((subnet) => catalog.countFreeAddresses(subnet.id)));
   const roomy = subnets.filter((_, index) => (free[index] ?? 0) >= needed);
   const chosen = roomy.find((subnet) => subnet.ip_version === 4) ?? roomy[0];
@@ -154,11 +157,11 @@ async function checkOthers({ catalog, project_id }: Search, body: JsonObject): P
     if ((await catalog.findSecurityGroup(id, project_id)) === null) throw missing('Security Group', id);
 }
 
-function checkNetworkAllowed(network_id: string | null, options: ApiOptions): void {
+/** May a VIP be on this network? `ofZone`: those of the availability zone, in place of the configured ones. Throws `Fault` 400. */
+export function checkNetworkAllowed(network_id: string | null, options: ApiOptions, ofZone: readonly string[] = []): void {
   if (network_id === null) return;
-  if (options.valid_vip_networks !== null && !options.valid_vip_networks.includes(network_id))
-    throw refusal(`Supplied VIP network_id is not allowed by the configuration of this deployment.`);
-  if (options.denylist_vip_networks.includes(network_id))
+  const valid = ofZone.length > 0 ? ofZone : options.valid_vip_networks;
+  if (valid?.includes(network_id) === false || options.denylist_vip_networks.includes(network_id))
     throw refusal(`Supplied VIP network_id is not allowed by the configuration of this deployment.`);
 }
 

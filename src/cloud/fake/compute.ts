@@ -4,7 +4,7 @@
  */
 import type { Clock } from '../../lib/clock.ts';
 import { Retry } from '../../model/index.ts';
-import { CloudRefusal, type Compute, type Instance, type InstanceSpec } from '../compute.ts';
+import { CloudRefusal, type Compute, type Instance, type InstanceSpec, type InstanceWish } from '../compute.ts';
 
 /** How the cloud behaves; every probability is 0 by default. */
 export type FakeComputeOptions = {
@@ -15,6 +15,8 @@ export type FakeComputeOptions = {
   /** How long after it is made an instance is first listed, at most. */
   readonly late_listing_ms?: number;
   readonly random?: () => number;
+  /** Why a wish cannot be granted; without it everything can, as with upstream's no-op driver. */
+  readonly refusalOf?: (wish: InstanceWish) => string | null;
   readonly chance_of?: { readonly build_error?: number; readonly refusal?: number; readonly no_answer?: number };
 };
 
@@ -35,6 +37,11 @@ export class FakeCompute implements Compute {
 
   constructor(options: FakeComputeOptions) {
     this.#options = options;
+  }
+
+  async findRefusal(wish: InstanceWish): Promise<string | null> {
+    this.#mayFail();
+    return this.#options.refusalOf?.(wish) ?? null;
   }
 
   async createInstance(spec: InstanceSpec): Promise<Instance> {
@@ -99,6 +106,11 @@ export class FakeCompute implements Compute {
   /** Every instance there is, also those not listed yet. */
   all(): readonly Instance[] {
     return [...this.#bodies.values()].map((body) => this.#look(body));
+  }
+
+  /** What an instance was asked to be. */
+  specOf(compute_id: string): InstanceSpec | null {
+    return this.#bodies.get(compute_id)?.spec ?? null;
   }
 
   /** The cloud loses an instance: gone without a trace. */

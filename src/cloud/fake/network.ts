@@ -162,6 +162,7 @@ function newPort(spec: PortSpec, lookups: Lookups, ports: ReadonlyMap<string, Po
     security_groups: spec.security_groups ?? [],
     allowed_address_pairs: spec.allowed_address_pairs ?? [],
     qos_policy_id: spec.qos_policy_id ?? null,
+    ...(spec.vnic_type !== undefined && { vnic_type: spec.vnic_type }),
   };
 }
 

@@ -97,6 +97,8 @@ export interface AmphoraAgents {
   putList(amphora: Amphora, loadbalancer_id: string, list: ListFile, revision: number, signal: AbortSignal): Promise<void>;
   /** Gives the agent a new certificate (PEM: key, certificate). */
   putCertificate(amphora: Amphora, pem: string, revision: number, signal: AbortSignal): Promise<void>;
+  /** Gives the agent another configuration of its own (the text of amphora-agent.conf), which it follows at once. */
+  putAgentConfiguration(amphora: Amphora, text: string, revision: number, signal: AbortSignal): Promise<void>;
   /** Stops HAProxy and removes its configuration; none there is success. */
   deleteHaproxy(amphora: Amphora, loadbalancer_id: string, revision: number, signal: AbortSignal): Promise<void>;
 }
@@ -181,6 +183,10 @@ export class AgentClient implements AmphoraAgents {
 
   async putCertificate(amphora: Amphora, pem: string, revision: number, signal: AbortSignal): Promise<void> {
     await this.#expect(amphora, change('PUT', agentPaths.certificate, revision, signal, pem), [200, 202]);
+  }
+
+  async putAgentConfiguration(amphora: Amphora, text: string, revision: number, signal: AbortSignal): Promise<void> {
+    await this.#expect(amphora, change('PUT', agentPaths.config, revision, signal, text), [200, 202]);
   }
 
   async deleteHaproxy(amphora: Amphora, loadbalancer_id: string, revision: number, signal: AbortSignal): Promise<void> {

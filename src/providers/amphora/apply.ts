@@ -1,10 +1,10 @@
 /** Carries out one step. A row is written before the call that it makes findable, and again with what the call returned. */
-import { CloudRefusal, type InstanceFile } from '../../cloud/compute.ts';
+import { CloudRefusal, type InstanceFile, type InstanceSpec } from '../../cloud/compute.ts';
 import type { Port } from '../../cloud/network.ts';
 import { insertAmphora as insertAmphoraRow, recordHeard, recordVip, updateAmphora } from '../../db/amphorae.ts';
 import type { Tx } from '../../db/database.ts';
 import { freeBuildSlot, takeBuildSlot } from '../../db/build-slots.ts';
-import { type Amphora, Fault, type LoadBalancer, Retry, Terminal, vipsOf } from '../../model/index.ts';
+import { type Amphora, Fault, type LoadBalancer, type LoadBalancerTree, Retry, Terminal, vipsOf } from '../../model/index.ts';
 import type { Pass, Wait } from '../provider.ts';
 import { ConfigRefused } from './agent-client.ts';
 import {
@@ -29,6 +29,10 @@ export type Tools = Sight & {
   readonly issueCertificate: (amphora_id: string) => Promise<IssuedCertificate>;
   /** The files that an instance boots with: agent configuration, certificate, CA. */
   readonly bootFiles: (tree: LoadBalancer, amphora: Amphora, certificate: IssuedCertificate) => readonly InstanceFile[];
+  /** What the agent is told in its own file. Contains the heartbeat key. */
+  readonly agentConfiguration: (tree: LoadBalancer, amphora: Amphora) => string;
+  /** What instances are made of when no flavor and no availability zone says so; absent: what the cloud takes by itself. */
+  readonly compute_defaults?: Partial<Pick<InstanceSpec, 'compute_flavor' | 'image_tag' | 'availability_zone' | 'volume_zone'>>;
   /** Networks that amphorae boot on: the management network. */
   readonly boot_network_ids: readonly string[];
   /** Most amphorae that may be building at once; -1: no limit. */
@@ -57,7 +61,7 @@ export async function apply(tools: Tools, observed: Observed, step: AmphoraStep,
     case 'record_vrrp_port':
       return recordVrrpPort(doing, step.amphora_id, portOf(doing, step.amphora_id, step.port_id));
     case 'create_member_port':
-      return createMemberPort(doing, step.amphora_id, step.network_id, step.subnet_ids);
+      return createMemberPort(doing, step);
     case 'attach_port':
       return tools.compute.attachPort(step.compute_id, step.port_id);
     case 'condemn':
@@ -79,7 +83,16 @@ export async function apply(tools: Tools, observed: Observed, step: AmphoraStep,
 /** The steps that an agent carries out. */
 type AgentStep = Extract<
   AmphoraStep,
-  { step: 'plug_vip' | 'plug_network' | 'put_configuration' | 'delete_tls_files' | 'delete_configuration' | 'renew_certificate' }
+  {
+    step:
+      | 'plug_vip'
+      | 'plug_network'
+      | 'put_configuration'
+      | 'delete_tls_files'
+      | 'delete_configuration'
+      | 'configure_agent'
+      | 'renew_certificate';
+  }
 >;
 
 async function applyToAgent(doing: Doing, step: AgentStep): Promise<void> {
@@ -104,6 +117,8 @@ async function applyToAgent(doing: Doing, step: AgentStep): Promise<void> {
       return undefined;
     case 'delete_configuration':
       return tools.agents.deleteHaproxy(amphora, lb.id, pass.revision, pass.signal);
+    case 'configure_agent':
+      return configureAgent(doing, amphora);
     case 'renew_certificate':
       return renewCertificate(doing, amphora);
   }
@@ -127,6 +142,13 @@ async function putConfiguration({ tools, pass }: Doing, view: AmphoraView, missi
     const reason = `HAProxy refuses the configuration: ${error.output.trim().slice(0, 500)}`;
     throw new Terminal(owner ?? { type: 'loadbalancer', id: pass.tree.loadbalancer.id }, reason, { cause: error });
   }
+}
+
+async function configureAgent(doing: Doing, amphora: Amphora): Promise<void> {
+  const { tools, pass } = doing;
+  const text = tools.agentConfiguration(pass.tree.loadbalancer, amphora);
+  await tools.agents.putAgentConfiguration(amphora, text, pass.revision, pass.signal);
+  await pass.write((tx) => setAmphora(tx, doing, amphora.id, { config_due: false }));
 }
 
 async function renewCertificate(doing: Doing, amphora: Amphora): Promise<void> {
@@ -185,6 +207,17 @@ async function insertAmphora({ tools, pass }: Doing, id: string, role: NonNullab
   await pass.write((tx) => insertAmphoraRow(tx, { id, loadbalancer_id, role, vrrp_priority, created_at: octaviaTime(tools.now()) }));
 }
 
+/** What the load balancer's flavor and availability zone say of its instances, else the deployment. */
+function chosen({ compute_defaults = {}, boot_network_ids }: Tools, { flavor = {}, zone = {} }: LoadBalancerTree) {
+  return {
+    compute_flavor: flavor.compute_flavor || (compute_defaults.compute_flavor ?? null),
+    image_tag: flavor.amp_image_tag || (compute_defaults.image_tag ?? null),
+    availability_zone: zone.compute_zone || (compute_defaults.availability_zone ?? null),
+    volume_zone: zone.volume_zone || (compute_defaults.volume_zone ?? null),
+    network_ids: zone.management_network ? [zone.management_network] : boot_network_ids,
+  };
+}
+
 async function createInstance(doing: Doing, view: AmphoraView): Promise<Wait | void> {
   const { tools, pass } = doing;
   const { amphora } = view;
@@ -202,7 +235,6 @@ async function createInstance(doing: Doing, view: AmphoraView): Promise<Wait | v
     if (!taken) return false;
     await setAmphora(tx, doing, amphora.id, {
       boot_started_ms: tools.now(),
-
       ...certificateFields(certificate),
     });
     return true;
@@ -213,11 +245,8 @@ async function createInstance(doing: Doing, view: AmphoraView): Promise<Wait | v
       name: instanceName(amphora.id),
       amphora_id: amphora.id,
       loadbalancer_id: lb.id,
-      compute_flavor: null,
-      image_tag: null,
-      availability_zone: lb.availability_zone,
+      ...chosen(tools, pass.tree),
       server_group_id: lb.server_group_id,
-      network_ids: tools.boot_network_ids,
       files: tools.bootFiles(lb, amphora, certificate),
     });
     await pass.write((tx) =>
@@ -260,6 +289,7 @@ async function createVrrpPort(doing: Doing, amphora_id: string): Promise<void> {
     device_owner: amphoraPortOwner,
     allowed_address_pairs: vipsOf(lb).map((vip) => ({ ip_address: vip.ip_address })),
     qos_policy_id: lb.vip_qos_policy_id,
+    vnic_type: lb.vip_vnic_type,
   });
   await recordVrrpPort(doing, amphora_id, port);
 }
@@ -280,9 +310,7 @@ async function recordVrrpPort(doing: Doing, amphora_id: string, port: Port): Pro
 
 async function createMemberPort(
   { tools, pass }: Doing,
-  amphora_id: string,
-  network_id: string,
-  subnet_ids: readonly string[],
+  { amphora_id, network_id, subnet_ids, vnic_type }: Extract<AmphoraStep, { step: 'create_member_port' }>,
 ): Promise<void> {
   await tools.ports.createPort({
     name: memberPortName(amphora_id),
@@ -291,6 +319,7 @@ async function createMemberPort(
     fixed_ips: subnet_ids.map((subnet_id) => ({ subnet_id })),
     device_id: instanceName(amphora_id),
     device_owner: amphoraPortOwner,
+    vnic_type,
   });
 }
 

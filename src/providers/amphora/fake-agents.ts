@@ -17,6 +17,7 @@ type Body = {
   lists: Map<string, string>;
   /** Files in the folder of certificates: name → content. */
   tls_files: Map<string, string>;
+  agent_conf: string | null;
 };
 
 const md5Of = (text: string): string => createHash('md5').update(text).digest('hex');
@@ -101,6 +102,10 @@ export class FakeAgents implements AmphoraAgents {
     this.#obey(amphora, revision).certificate = pem;
   }
 
+  async putAgentConfiguration(amphora: Amphora, text: string, revision: number): Promise<void> {
+    this.#obey(amphora, revision).agent_conf = text;
+  }
+
   async deleteHaproxy(amphora: Amphora, _loadbalancer_id: string, revision: number): Promise<void> {
     const body = this.#obey(amphora, revision);
     body.text = null;
@@ -115,6 +120,11 @@ export class FakeAgents implements AmphoraAgents {
   /** The configuration that an instance runs; null: none. For tests. */
   configurationOf(compute_id: string): string | null {
     return this.#bodies.get(compute_id)?.text ?? null;
+  }
+
+  /** The configuration that an instance's agent was last given; null: none since it booted. For tests. */
+  agentConfigurationOf(compute_id: string): string | null {
+    return this.#bodies.get(compute_id)?.agent_conf ?? null;
   }
 
   #find(amphora: Amphora): Body | null {
@@ -132,6 +142,7 @@ export class FakeAgents implements AmphoraAgents {
       certificate: null,
       lists: new Map(),
       tls_files: new Map(),
+      agent_conf: null,
     };
     this.#bodies.set(instance.compute_id, body);
     return body;

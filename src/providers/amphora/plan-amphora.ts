@@ -1,7 +1,7 @@
 /** What one amphora still lacks on its way from a row to serving traffic. */
 import type { Instance } from '../../cloud/compute.ts';
 import type { Port } from '../../cloud/network.ts';
-import { type LoadBalancerTree, vipsOf } from '../../model/index.ts';
+import { type LoadBalancerTree, type Member, vipsOf } from '../../model/index.ts';
 import type { Wait } from '../provider.ts';
 import type { ObservedAgent } from './agent-client.ts';
 import { type AmphoraView, memberPortName, type Observed, vrrpPortName } from './observed.ts';
@@ -84,14 +84,14 @@ function planPorts(
   if (!vrrp) return missingPort(view, vrrp);
   const steps: AmphoraStep[] = [];
   if (amphora.vrrp_port_id !== vrrp.id) steps.push({ step: 'record_vrrp_port', owner, amphora_id: amphora.id, port_id: vrrp.id });
-  const wanted = memberSubnets(tree, observed);
+  const wanted = memberPorts(tree, observed);
   const existing = view.ports.filter((port) => port.name === memberPortName(amphora.id));
-  const kept = existing.filter((port) => sameSet(wanted.get(port.network_id), subnetsOf(port)));
+  const kept = existing.filter((port) => isAsWanted(port, wanted.get(port.network_id)));
   for (const port of existing)
     if (!kept.includes(port)) steps.push({ step: 'delete_port', owner, port_id: port.id, compute_id: instance.compute_id });
-  for (const [network_id, subnet_ids] of wanted) {
+  for (const [network_id, { subnet_ids, vnic_type }] of wanted) {
     if (!kept.some((port) => port.network_id === network_id))
-      steps.push({ step: 'create_member_port', owner, amphora_id: amphora.id, network_id, subnet_ids });
+      steps.push({ step: 'create_member_port', owner, amphora_id: amphora.id, network_id, subnet_ids, vnic_type });
   }
   for (const port of [vrrp, ...kept]) {
     if (!instance.port_ids.includes(port.id))
@@ -100,19 +100,31 @@ function planPorts(
   return steps;
 }
 
-/** Subnets of members by network, without those that a VIP is on; unknown subnets are reached by routing. */
-function memberSubnets(tree: LoadBalancerTree, observed: Observed): Map<string, string[]> {
+/** What the port towards some members is to be. */
+type MemberPort = { readonly subnet_ids: readonly string[]; readonly vnic_type: Member['vnic_type'] };
+
+/**
+ * Ports towards members by network, without the subnets that a VIP is on; unknown subnets are reached by routing. One member
+ * that asked for a virtual function decides for its network: the others are reached by it, too.
+ */
+function memberPorts(tree: LoadBalancerTree, observed: Observed): Map<string, MemberPort> {
   const vips = new Set(vipsOf(tree.loadbalancer).map((vip) => vip.subnet_id));
-  const wanted = new Map<string, string[]>();
+  const wanted = new Map<string, MemberPort>();
   for (const member of tree.pools.flatMap((pool) => pool.members)) {
     if (member.subnet_id === null || member.provisioning_status === 'PENDING_DELETE' || vips.has(member.subnet_id)) continue;
     const subnet = observed.subnets.get(member.subnet_id);
     if (!subnet) continue;
-    const subnets = wanted.get(subnet.network_id) ?? [];
-    if (!subnets.includes(subnet.id)) wanted.set(subnet.network_id, [...subnets, subnet.id]);
+    const { subnet_ids, vnic_type } = wanted.get(subnet.network_id) ?? { subnet_ids: [], vnic_type: 'normal' };
+    wanted.set(subnet.network_id, {
+      subnet_ids: subnet_ids.includes(subnet.id) ? subnet_ids : [...subnet_ids, subnet.id],
+      vnic_type: member.vnic_type === 'direct' ? 'direct' : vnic_type,
+    });
   }
   return wanted;
 }
+
+const isAsWanted = (port: Port, wanted: MemberPort | undefined): boolean =>
+  sameSet(wanted?.subnet_ids, subnetsOf(port)) && (port.vnic_type ?? 'normal') === wanted?.vnic_type;
 
 const subnetsOf = (port: Port): string[] => [...new Set(port.fixed_ips.map((ip) => ip.subnet_id))];
 
@@ -131,7 +143,7 @@ function planSilent(observed: Observed, view: AmphoraView): Progress {
   return doing([{ step: 'condemn', owner, amphora_id: view.amphora.id, reason: 'Its agent does not answer any more.' }]);
 }
 
-/** Interfaces, then the configuration, then the certificate that is due. */
+/** Interfaces, then the configuration, then what the agent itself is due: its own configuration, its certificate. */
 function planAgent(tree: LoadBalancerTree, view: AmphoraView, agent: ObservedAgent, vrrp: Port): Progress {
   const { amphora } = view;
   const owner = { type: 'amphora', id: amphora.id } as const;
@@ -149,6 +161,7 @@ function planAgent(tree: LoadBalancerTree, view: AmphoraView, agent: ObservedAge
   // HAProxy may listen on addresses that are not there yet, so its start need not wait for the interfaces.
   const steps = [...plugs, ...configurationStep(view, agent)];
   if (steps.length > 0) return doing(steps);
+  if (amphora.config_due) return doing([{ step: 'configure_agent', owner, amphora_id: amphora.id }]);
   if (amphora.cert_busy) return doing([{ step: 'renew_certificate', owner, amphora_id: amphora.id }]);
   if (amphora.status !== 'ALLOCATED') return doing([{ step: 'allocate', owner, amphora_id: amphora.id }]);
   return { steps: [], wait: null, isServing: true };

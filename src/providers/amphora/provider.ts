@@ -4,6 +4,7 @@ import { Fault } from '../../model/index.ts';
 import { hasRequests } from '../../model/rules/l7policy.ts';
 import type { Provider } from '../provider.ts';
 import { apply, type Tools } from './apply.ts';
+import { amphoraMetadata } from './metadata.ts';
 import { observe } from './observe.ts';
 import type { Observed } from './observed.ts';
 import { plan } from './plan.ts';
@@ -13,6 +14,7 @@ import type { AmphoraStep } from './steps.ts';
 export function amphoraProvider(tools: Tools, name: string, description: string): Provider<Observed, AmphoraStep, Tx> {
   return {
     describe: () => ({ name, description, reports_back: true }),
+    metadata: amphoraMetadata(tools),
     validate(tree, change) {
       for (const pool of tree.pools) {
         if (pool.lb_algorithm !== 'SOURCE_IP_PORT') continue;

@@ -1,5 +1,5 @@
 /** The steps of the amphora provider: data that says what to do now, made by `plan` and carried out by `apply`. */
-import type { Amphora } from '../../model/index.ts';
+import type { Amphora, Member } from '../../model/index.ts';
 import type { Step } from '../provider.ts';
 
 type Of<Name extends string, Rest = unknown> = Step & { readonly step: Name } & Rest;
@@ -16,7 +16,10 @@ export type AmphoraStep =
   | Of<'record_instance', ForAmphora & { readonly compute_id: string }>
   | Of<'create_vrrp_port', ForAmphora>
   | Of<'record_vrrp_port', ForAmphora & { readonly port_id: string }>
-  | Of<'create_member_port', ForAmphora & { readonly network_id: string; readonly subnet_ids: readonly string[] }>
+  | Of<
+      'create_member_port',
+      ForAmphora & { readonly network_id: string; readonly subnet_ids: readonly string[]; readonly vnic_type: Member['vnic_type'] }
+    >
   | Of<'attach_port', ForAmphora & { readonly compute_id: string; readonly port_id: string }>
   | Of<'plug_vip', ForAmphora & { readonly port_id: string }>
   | Of<'plug_network', ForAmphora & { readonly port_id: string }>
@@ -25,6 +28,7 @@ export type AmphoraStep =
   /** Files that no configuration names any more. */
   | Of<'delete_tls_files', ForAmphora & { readonly names: readonly string[] }>
   | Of<'delete_configuration', ForAmphora>
+  | Of<'configure_agent', ForAmphora>
   | Of<'renew_certificate', ForAmphora>
   | Of<'allocate', ForAmphora>
   /** The amphora is beyond help: marked for replacement; counts as a failed pass. */

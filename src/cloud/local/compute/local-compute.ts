@@ -5,11 +5,12 @@ import { systemClock } from '../../../lib/clock.ts';
 import { isUuid } from '../../../lib/ids.ts';
 import { Fault, Retry } from '../../../model/faults.ts';
 import { CloudRefusal } from '../../compute.ts';
-import type { Compute, Instance, InstanceFile, InstanceSpec } from '../../compute.ts';
+import type { Compute, Instance, InstanceFile, InstanceSpec, InstanceWish } from '../../compute.ts';
 import { KeyedMutex } from '../fabric/exclusive.ts';
 import { instanceNamespaces } from '../fabric/names.ts';
 import type { InstanceLimits } from './cgroups.ts';
 import { boundLog } from './launch.ts';
+import { limitsOfFlavor, refusalOfWish } from './local-flavor.ts';
 import { Lifecycle } from './lifecycle.ts';
 import type { LifecycleOptions } from './lifecycle.ts';
 import { InstanceRecords, instancePlaces, writeInstanceFile } from './record.ts';
@@ -18,7 +19,12 @@ import { INSIDE } from './sandbox.ts';
 
 /** What the local compute is made with; see `LifecycleOptions`. */
 export type LocalComputeOptions = Omit<LifecycleOptions, 'limitsOf' | 'stop_grace_ms' | 'launcher' | 'clock'> &
-  Partial<Pick<LifecycleOptions, 'limitsOf' | 'stop_grace_ms' | 'launcher' | 'clock'>>;
+  Partial<Pick<LifecycleOptions, 'stop_grace_ms' | 'launcher' | 'clock'>> & {
+    /** What an instance may use whose flavor does not say. */
+    readonly limits?: InstanceLimits;
+    /** The network that every instance boots on; null: nobody is told. */
+    readonly management_network_id?: string | null;
+  };
 
 /** An instance's console log is cut to half of this when it grows beyond. */
 const LOG_LIMIT_BYTES = 2 ** 20;
@@ -33,17 +39,29 @@ const DEFAULT_LIMITS: InstanceLimits = { memory_bytes: 2 ** 30, cpu_percent: nul
  */
 export class LocalCompute implements Compute {
   readonly #options: LifecycleOptions;
+  readonly #limits: InstanceLimits;
+  readonly #management_network_id: string | null;
   readonly #records: InstanceRecords;
   readonly #lifecycle: Lifecycle;
   readonly #mutex = new KeyedMutex();
 
   constructor(options: LocalComputeOptions) {
-    this.#options = { limitsOf: () => DEFAULT_LIMITS, stop_grace_ms: 500, launcher: null, clock: systemClock, ...options };
+    const { limits = DEFAULT_LIMITS, management_network_id = null, ...rest } = options;
+    this.#limits = limits;
+    this.#management_network_id = management_network_id;
+    const limitsOf = (compute_flavor: string | null): InstanceLimits => limitsOfFlavor(compute_flavor, limits) ?? limits;
+    this.#options = { limitsOf, stop_grace_ms: 500, launcher: null, clock: systemClock, ...rest };
     this.#records = new InstanceRecords(options.state_dir);
     this.#lifecycle = new Lifecycle(this.#options, this.#records);
   }
 
+  async findRefusal(wish: InstanceWish): Promise<string | null> {
+    return refusalOfWish(wish, this.#limits, this.#management_network_id);
+  }
+
   async createInstance(spec: InstanceSpec): Promise<Instance> {
+    const refusal = await this.findRefusal({ ...spec, network_ids: [] });
+    if (refusal !== null) throw new CloudRefusal(refusal);
     // The amphora's id serves as the instance's: whatever is left of an instance then tells whose it was.
     const compute_id = spec.amphora_id;
     if (!isUuid(compute_id)) throw new CloudRefusal(`an instance needs the id of an amphora, not ${JSON.stringify(spec.amphora_id)}`);
