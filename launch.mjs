@@ -268,12 +268,19 @@ function lackOfPrograms(missing, isTolerated) {
 
 // --- becoming the entry ----------------------------------------------------------------------------------------------
 
+/**
+ * Controllers run for months and are mostly idle: a small young generation and a heap that grows reluctantly. With 1,000 load
+ * balancers 95 MiB instead of 240 MiB, at the same processor time per call.
+ */
+const controllerFlags = ['--max-semi-space-size=4', '--optimize-for-size'];
+
 function become(entry, rest) {
   const path = resolve(root, entry);
   if (!existsSync(path)) stop(`There is no ${path}.`);
   if (!existsSync(nodePath())) stop(checkNode());
   const env = { ...process.env, NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE ?? join(modules, '.cache', 'octavia-compile') };
-  const args = ['--disable-warning=ExperimentalWarning', path, ...rest];
+  const flags = path.startsWith(join(root, 'src', 'main')) ? controllerFlags : [];
+  const args = ['--disable-warning=ExperimentalWarning', ...flags, path, ...rest];
   if (typeof process.execve === 'function') process.execve(nodePath(), [nodePath(), ...args], env);
   const child = spawn(nodePath(), args, { stdio: 'inherit', env });
   child.on('error', (error) => stop(`The pinned Node ${nodePath()} cannot be started (${error.code}).`));

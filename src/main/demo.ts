@@ -47,7 +47,9 @@ async function main(): Promise<void> {
 async function ensureController(base_url: string): Promise<boolean> {
   if (await isReady(base_url)) return false;
   say('No controller is running: starting one for the demo …');
-  const child = spawn(process.execPath, [fileURLToPath(new URL('./all.ts', import.meta.url))], { stdio: ['ignore', 'ignore', 'pipe'] });
+  const child = spawn(process.execPath, [fileURLToPath(new URL('../../launch.mjs', import.meta.url)), 'src/main/all.ts'], {
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
   children.push(child);
   let output = '';
   child.stderr?.on('data', (chunk: Buffer) => (output = (output + chunk.toString()).slice(-4000)));

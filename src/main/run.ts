@@ -1,5 +1,6 @@
 /** How every controller process starts, says what it does, and stops. `Ctrl-C` stops the controllers, not the traffic. */
 import { existsSync } from 'node:fs';
+import { flushCompileCache } from 'node:module';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { withFileLock } from '../cloud/local/fabric/exclusive.ts';
@@ -57,6 +58,8 @@ async function start({ name, roles }: ControllerProcess): Promise<void> {
     if (roles.api) greet(config, state, base_url, performance.now() - begun);
     else tell(`${name} runs (ready after ${((performance.now() - begun) / 1000).toFixed(1)} s). State: ${state.dir}`);
     stopOnSignal(controllers, opened, state, log);
+    // Else only an orderly end keeps what was compiled, and a controller that is killed starts slowly again, in 50 MiB more.
+    flushCompileCache();
   } catch (error) {
     state.release();
     throw error;

@@ -61,7 +61,9 @@ export async function startOctavia(t: Pick<TestContext, 'after'>, options: Octav
     stop: () => end('SIGTERM'),
     async start() {
       const begun = performance.now();
-      const started = spawn(process.execPath, [join(root, 'src/main/all.ts')], { env, stdio: ['ignore', 'pipe', 'pipe'] });
+      // Through the launcher, as users start it: it becomes the controllers, so the process is theirs.
+      const args = [join(root, 'launch.mjs'), 'src/main/all.ts'];
+      const started = spawn(process.execPath, args, { env: { ...env, OCTAVIA_INSTALL: 'never' }, stdio: ['ignore', 'pipe', 'pipe'] });
       child = started;
       for (const stream of [started.stdout, started.stderr])
         stream.on('data', (chunk: Buffer) => (output = (output + chunk.toString()).slice(-200_000)));
