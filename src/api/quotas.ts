@@ -61,6 +61,7 @@ const withDefaults = (stored: Quota | undefined, defaults: Limits): Limits =>
 /** `GET /quotas`: the projects for which limits were set; null is the default. */
 export const listQuotas = (call: Call): Promise<Answer> =>
   showMany(call, quotas, {
+    projectNarrows: true,
     show: (row: Row, only) => present(row['project_id'] as string, row as unknown as Quota, only),
   });
 

@@ -46,6 +46,8 @@ export type Scope = {
   readonly where?: readonly ListQuery['filters'][number][];
   /** The project was checked already, and rows are not limited to one. */
   readonly anyProject?: boolean;
+  /** A project that the request names only narrows what the caller may see anyway, instead of being asked for. */
+  readonly projectNarrows?: boolean;
   /** How a row is shown; default: the resource's presenter. */
   readonly show?: (row: Row, only: ReadonlySet<string> | null) => unknown;
 };
@@ -54,10 +56,12 @@ export type Scope = {
 export async function showMany(call: Call, resource: Resource, scope: Scope = {}): Promise<Answer> {
   const { query, deps } = call;
   const project_id = projectToList(call, resource, scope);
+  const narrow = scope.projectNarrows === true ? askedProject(call) : null;
+  const narrowed = narrow === null ? scope : { ...scope, where: [...(scope.where ?? []), { column: 'project_id', value: narrow }] };
   const filters = readFilters(resource, query, deps.options);
   const sort = readSort(resource, query, deps.options, idColumnOf(resource));
   const limit = readLimit(query, deps.options);
-  const page = await readPage(call, resource, scope, { filters, sort, limit, project_id });
+  const page = await readPage(call, resource, narrowed, { filters, sort, limit, project_id });
   const rows = page.backwards ? page.rows.toReversed() : page.rows;
   const shown = await presentRows(call, resource, scope, rows);
   const links = deps.options.allow_pagination ? pageLinks(call, rows, limit, idColumnOf(resource)) : [];
@@ -70,9 +74,12 @@ function projectToList(call: Call, resource: Resource, scope: Scope): string | n
     if (scope.anyProject !== true) enforce(call, resource.policy, 'get_all', call.caller.project_id);
     return null;
   }
-  const asked = call.query.last('project_id') ?? call.query.last('tenant_id') ?? null;
-  return scope.anyProject ? asked : projectOfList(call, resource.policy, asked);
+  const asked = askedProject(call);
+  if (scope.anyProject === true) return asked;
+  return projectOfList(call, resource.policy, scope.projectNarrows === true ? null : asked);
 }
+
+const askedProject = (call: Call): string | null => call.query.last('project_id') ?? call.query.last('tenant_id') ?? null;
 
 type Page = {
   readonly filters: Filters;

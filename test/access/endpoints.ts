@@ -135,7 +135,7 @@ export const endpoints: readonly Endpoint[] = [
   get('/l7policies/{l7policy}/rules/{rule}', 'read'),
   put('/l7policies/{l7policy}/rules/{rule}', 'write', { rule: { value: '/q{n}' } }),
   remove('/l7policies/{l7policy}/rules/{spare_rule}', 'write', 'spare_rule'),
-  get('/quotas?project_id={project}', 'read-quota'),
+  get('/quotas', 'read-quota', ofNoProject),
   get('/quotas/{project}', 'read-quota'),
   get('/quotas/{project}/default', 'read-quota'),
   put('/quotas/{project}', 'write-quota', { quota: { pool: 100 } }, { ok: 202 }),

@@ -82,6 +82,13 @@ test('a quota is shown, set in both spellings, enforced and reset', async (t) =>
   assert.equal((await quota('PUT', 'p', { quota: { pool: -2 } })).status, 400);
   assert.equal((await quota('PUT', 'p', { quota: { nonsense: 1 } })).status, 400);
   assert.equal((await api.call('PUT', '/quotas/p', { quota: { pool: 9 } }, as('member'))).status, 403);
+  // A list names the project only to narrow what the caller sees.
+  const listed = async (name: keyof typeof callers, query: string): Promise<string[]> =>
+    (await api.call('GET', `/quotas${query}`, undefined, as(name))).body.quotas.map((each: { project_id: string }) => each.project_id);
+  assert.deepEqual(
+    [await listed('member', ''), await listed('stranger', '?project_id=p'), await listed('admin', '?project_id=p')],
+    [['p'], [], ['p']],
+  );
 
   const post = (path: string, body: unknown) => api.act('POST', path, body, as('member'));
   const tree = (listeners: number) => ({
