@@ -8,6 +8,7 @@ import { LocalFabric } from '../cloud/local/fabric/fabric.ts';
 import type { ManagementAddress, PortWiring } from '../cloud/local/fabric/wiring.ts';
 import type { DefaultNetworks } from '../cloud/local/network-bootstrap.ts';
 import { createLocalNetwork, type LocalNetworkService } from '../cloud/local/network-service.ts';
+import { limitOf, trafficOf } from '../cloud/local/network/traffic.ts';
 import type { RecordStore } from '../cloud/local/record-store.ts';
 import type { Config } from '../config/table.ts';
 import type { Logger } from '../lib/log.ts';
@@ -35,13 +36,22 @@ export async function openLocalCloud(
   service_project_id: string,
   log: Logger,
 ): Promise<LocalCloud> {
-  const fabric = new LocalFabric({ state_id: state.id, state_dir: state.dir, log });
-  const network = createLocalNetwork({ store, onNetworkDeleted: async (id) => fabric.remove(id) });
-  const { management_cidr, tenant_cidr, tenant_cidr_v6 } = config.local;
+  const fabric = new LocalFabric({ state_id: state.id, state_dir: state.dir, log, traffic: () => trafficOf(store) });
+  let namespaceOfPort: (port_id: string) => string | null = () => null;
+  const network = createLocalNetwork({
+    store,
+    onNetworkDeleted: async (id) => fabric.remove(id),
+    onTrafficChanged: async (lifted) => {
+      const none = lifted === undefined ? [] : [{ port_id: lifted.id, mac_address: lifted.mac_address, ingress: null, egress: null }];
+      await fabric.applyTraffic((port_id) => namespaceOfPort(port_id), none);
+    },
+  });
+  const { management_cidr, tenant_cidr, tenant_cidr_v6, floating_cidr } = config.local;
   const networks = await network.bootstrapNetworks({
     management_cidr: management_cidr ?? '',
     tenant_cidr: tenant_cidr ?? '',
     tenant_cidr_v6: tenant_cidr_v6 === 'none' ? null : tenant_cidr_v6,
+    floating_cidr: floating_cidr === 'none' ? null : floating_cidr,
     service_project_id,
   });
   const managementId = networks.management.network.id;
@@ -66,8 +76,13 @@ export async function openLocalCloud(
     releaseManagementAddress: (amphora_id) => releaseManagement(network, amphora_id),
     limits: limitsOf(config),
     management_network_id: managementId,
+    portLimitOf: async (port_id) => {
+      const port = await network.findPort(port_id, null);
+      return port === null ? null : limitOf(store, port);
+    },
     log,
   });
+  namespaceOfPort = (port_id) => compute.namespaceOfPort(port_id);
   const gateway = networks.management.subnets[0]?.gateway_ip;
   if (!gateway) throw new Error('The management subnet has no gateway address, which controllers need there.');
   return { compute, network, fabric, networks, management_gateway: gateway };

@@ -41,7 +41,7 @@ test(
       project: 'demo',
       token: true,
       catalog: ['identity', 'load-balancer', 'network'],
-      networks: ['private'],
+      networks: ['private', 'public'],
       subnets: ['private-subnet', 'private-subnet-v6'],
       rules: 3,
       found: true,
@@ -50,7 +50,7 @@ test(
       tagged: [['a', 'b']],
       left: 0,
       floating: 0,
-      ci: ['private'],
+      ci: ['private', 'public'],
       'ci writes': false,
       'ci after': false,
       assignments: 1,
@@ -87,7 +87,7 @@ test('the openstack command issues a token, lists the catalog and makes a port',
 test('without authentication the command finds networks at the load-balancer API’s own address', { skip }, async (t) => {
   const { base, execute } = await withClient(t, { noauth: true });
   const args = ['--os-auth-type', 'none', '--os-endpoint', base, 'network', 'list', '-f', 'value', '-c', 'Name'];
-  assert.deepEqual((await execute('openstack', args)).trim().split('\n').toSorted(), ['lb-mgmt-net', 'private']);
+  assert.deepEqual((await execute('openstack', args)).trim().split('\n').toSorted(), ['lb-mgmt-net', 'private', 'public']);
 });
 
 /** The interpreter that the `openstack` command runs with, and so has its libraries; null: the clients are not installed. */

@@ -17,7 +17,13 @@ import { createMemoryRecordStore } from '../support/record-store.ts';
 const service_project_id = 'f'.repeat(32);
 const alice = 'a'.repeat(32);
 const bob = 'b'.repeat(32);
-const ranges = { management_cidr: '198.18.0.0/24', tenant_cidr: '198.18.1.0/24', tenant_cidr_v6: 'fd00:1:2:3::/64', service_project_id };
+const ranges = {
+  management_cidr: '198.18.0.0/24',
+  tenant_cidr: '198.18.1.0/24',
+  tenant_cidr_v6: 'fd00:1:2:3::/64',
+  floating_cidr: null,
+  service_project_id,
+};
 
 type World = {
   readonly store: RecordStore;

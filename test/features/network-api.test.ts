@@ -48,7 +48,8 @@ test('the version is found without a token, everything else needs one', async (t
 test('a tenant sees the shared network with its subnets, by id and by name, and not the management network', async (t) => {
   const { as, call, admin, private_id, networks } = await world(t);
   const { body } = await as('GET', '/networks');
-  assert.deepEqual(idsOf({ body } as Answer, 'networks'), [private_id]);
+  const external = networks.external?.network.id ?? '';
+  assert.deepEqual(idsOf({ body } as Answer, 'networks'), [private_id, external]);
   const [shown] = body.networks;
   assert.deepEqual(
     [shown.status, shown.shared, shown['router:external'], shown.subnets.length, shown.tenant_id],
@@ -56,13 +57,13 @@ test('a tenant sees the shared network with its subnets, by id and by name, and 
   );
   assert.deepEqual(idsOf(await as('GET', `/networks?id=${private_id}`), 'networks'), [private_id]);
   assert.deepEqual(idsOf(await as('GET', '/networks?name=private&router:external=False'), 'networks'), [private_id]);
-  assert.deepEqual(idsOf(await as('GET', '/networks?router:external=True'), 'networks'), []);
+  assert.deepEqual(idsOf(await as('GET', '/networks?router:external=True'), 'networks'), [external]);
   assert.deepEqual(idsOf(await as('GET', '/networks?id=not-a-uuid'), 'networks'), []);
   const management = networks.management.network.id;
   assertNeutronError(await as('GET', `/networks/${management}`), 404, 'NetworkNotFound');
   assert.deepEqual(idsOf(await as('GET', `/networks?id=${management}`), 'networks'), []);
-  assert.equal((await call('GET', `${root}/networks`, admin)).body.networks.length, 2);
-  const subnets = (await as('GET', '/subnets?ip_version=4')).body.subnets;
+  assert.equal((await call('GET', `${root}/networks`, admin)).body.networks.length, 3);
+  const subnets = (await as('GET', `/subnets?ip_version=4&network_id=${private_id}`)).body.subnets;
   assert.deepEqual([subnets.length, subnets[0].name, subnets[0].gateway_ip], [1, 'private-subnet', '198.18.1.1']);
 });
 
@@ -201,7 +202,6 @@ test('bad input is a 400 that says what is wrong, and nothing is made', async (t
     ['/ports', { port: { network_id: private_id, allowed_address_pairs: [{ ip_address: '10.0.0.0/99' }] } }],
     ['/ports', { port: { network_id: private_id, tags: [''] } }],
     ['/networks', { network: { name: 'x', mtu: 5 } }],
-    ['/networks', { network: { name: 'x', 'router:external': true } }],
     ['/subnets', { subnet: { cidr: '10.0.0.0/24' } }],
     ['/subnets', { subnet: { network_id: private_id } }],
     ['/security-groups', { security_group: { name: {} } }],
@@ -264,7 +264,7 @@ test('a tenant has networks of his own, which nobody else sees, and cannot touch
   assertNeutronError(await as('POST', '/subnets', { subnet: { network_id: private_id, cidr: '10.9.0.0/24' } }), 403, 'PolicyNotAuthorized');
   assertNeutronError(await as('PUT', `/networks/${private_id}`, { network: { name: 'mine' } }), 403, 'PolicyNotAuthorized');
   assertNeutronError(await as('DELETE', `/networks/${private_id}`), 403, 'PolicyNotAuthorized');
-  for (const extra of [{ shared: true }, { host_reachable: true }, { project_id: 'f'.repeat(32) }])
+  for (const extra of [{ shared: true }, { 'router:external': true }, { host_reachable: true }, { project_id: 'f'.repeat(32) }])
     assertNeutronError(await as('POST', '/networks', { network: extra }), 403);
   const stranger = await identity.users.create({
     name: 's',
@@ -293,8 +293,8 @@ test('a tenant has networks of his own, which nobody else sees, and cannot touch
 });
 const passwordOfDemo = 'another-password';
 
-test('security groups come with two rules, take others, and refuse the same twice', async (t) => {
-  const { as } = await world(t);
+test('security groups come with two rules, take others, and refuse the same twice; each project has one by itself', async (t) => {
+  const { as, private_id } = await world(t);
   const group = (await as('POST', '/security-groups', { security_group: { name: 'web', description: 'd' } })).body.security_group;
   assert.deepEqual(
     group.security_group_rules.map((each: { direction: string; ethertype: string }) => [each.direction, each.ethertype]),
@@ -330,6 +330,130 @@ test('security groups come with two rules, take others, and refuse the same twic
   assert.equal((await as('PUT', `/security-groups/${group.id}`, { security_group: { name: 'w' } })).body.security_group.name, 'w');
   assert.equal((await as('DELETE', `/security-groups/${group.id}`)).status, 204);
   assert.equal((await as('GET', '/security-group-rules')).body.security_group_rules.length, 0);
+
+  const [own] = (await as('GET', '/security-groups?name=default')).body.security_groups;
+  assert.deepEqual(
+    own.security_group_rules.map((each: { direction: string; remote_group_id: string | null }) => [each.direction, each.remote_group_id]),
+    [
+      ['egress', null],
+      ['ingress', own.id],
+      ['egress', null],
+      ['ingress', own.id],
+    ],
+  );
+  assert.deepEqual(idsOf(await as('GET', '/security-groups'), 'security_groups'), [own.id]);
+  assertNeutronError(await as('DELETE', `/security-groups/${own.id}`), 409, 'SecurityGroupCannotRemoveDefault');
+  assertNeutronError(await as('PUT', `/security-groups/${own.id}`, { security_group: { name: 'x' } }), 409);
+  assertNeutronError(
+    await as('POST', '/security-groups', { security_group: { name: 'default' } }),
+    409,
+    'SecurityGroupDefaultAlreadyExists',
+  );
+  const port = { network_id: private_id };
+  assert.deepEqual((await as('POST', '/ports', { port })).body.port.security_groups, [own.id]);
+  assert.deepEqual((await as('POST', '/ports', { port: { ...port, port_security_enabled: false } })).body.port.security_groups, []);
+  assert.deepEqual((await as('POST', '/ports', { port: { ...port, security_groups: [] } })).body.port.security_groups, []);
+});
+
+test('floating IPs are taken, pointed at ports that the host reaches, and given back', async (t) => {
+  const { as, call, admin, networks, private_id, subnet_id } = await world(t);
+  const floating_network_id = networks.external?.network.id ?? '';
+  const make = (more: object = {}): Promise<Answer> => as('POST', '/floatingips', { floatingip: { floating_network_id, ...more } });
+  const one = (await make({ description: 'd', tags: ['t'] })).body.floatingip;
+  assert.deepEqual(
+    [one.floating_ip_address, one.status, one.port_id, one.port_details, one.router_id, one.tags],
+    ['203.0.113.1', 'DOWN', null, null, null, ['t']],
+  );
+  assertNeutronError(await make({ floating_ip_address: '203.0.113.1' }), 409, 'IpAddressAlreadyAllocated');
+  assertNeutronError(await make({ floating_ip_address: '203.0.114.1' }), 400);
+  assertNeutronError(await make({ floating_network_id: private_id }), 400, 'BadRequest');
+  assertNeutronError(await make({ port_id: one.id }), 404, 'PortNotFound');
+  assert.equal((await make({ floating_ip_address: '203.0.113.77' })).body.floatingip.floating_ip_address, '203.0.113.77');
+
+  const fixed_ips = [
+    { subnet_id, ip_address: '198.18.1.50' },
+    { subnet_id, ip_address: '198.18.1.51' },
+  ];
+  const port = (await as('POST', '/ports', { port: { network_id: private_id, name: 'p', fixed_ips } })).body.port;
+  const put = (id: string, floatingip: object): Promise<Answer> => as('PUT', `/floatingips/${id}`, { floatingip });
+  assertNeutronError(await put(one.id, { port_id: port.id }), 400, 'BadRequest');
+  assertNeutronError(await put(one.id, { port_id: port.id, fixed_ip_address: '198.18.1.9' }), 400, 'BadRequest');
+  const set = (await put(one.id, { port_id: port.id, fixed_ip_address: '198.18.1.51' })).body.floatingip;
+  assert.deepEqual([set.status, set.fixed_ip_address, set.port_details.name], ['ACTIVE', '198.18.1.51', 'p']);
+  const found = await as('GET', `/floatingips?port_id=${port.id}&fixed_ip_address=198.18.1.51`);
+  assert.deepEqual(idsOf(found, 'floatingips'), [one.id]);
+  assertNeutronError(await make({ port_id: port.id, fixed_ip_address: '198.18.1.51' }), 409, 'FloatingIPPortAlreadyAssociated');
+  assert.equal((await as('GET', '/floatingips')).body.floatingips.length, 2);
+
+  // An address that the port gives up takes the floating IP along; so does the port.
+  await as('PUT', `/ports/${port.id}`, { port: { fixed_ips: [fixed_ips[0]] } });
+  assert.deepEqual((await as('GET', `/floatingips/${one.id}`)).body.floatingip.port_id, null);
+  assert.equal((await put(one.id, { port_id: port.id })).body.floatingip.fixed_ip_address, '198.18.1.50');
+  assert.equal((await as('DELETE', `/ports/${port.id}`)).status, 204);
+  assert.deepEqual((await as('GET', `/floatingips/${one.id}`)).body.floatingip.fixed_ip_address, null);
+
+  const own = (await as('POST', '/networks', { network: { name: 'own' } })).body.network.id;
+  await as('POST', '/subnets', { subnet: { network_id: own, cidr: '10.0.0.0/24' } });
+  const far = (await as('POST', '/ports', { port: { network_id: own } })).body.port.id;
+  assertNeutronError(await put(one.id, { port_id: far }), 404, 'ExternalGatewayForFloatingIPNotFound');
+  assertNeutronError(await as('POST', '/ports', { port: { network_id: floating_network_id } }), 400, 'InvalidInput');
+  assertNeutronError(await call('DELETE', `${root}/networks/${floating_network_id}`, admin), 409, 'NetworkInUse');
+  assert.equal((await as('DELETE', `/floatingips/${one.id}`)).status, 204);
+  assertNeutronError(await as('GET', `/floatingips/${one.id}`), 404, 'FloatingIPNotFound');
+});
+
+test('an administrator makes an external network of the site’s own addresses', async (t) => {
+  const { as, call, admin } = await world(t);
+  const post = (path: string, body: object): Promise<Answer> => call('POST', `${root}${path}`, admin, body);
+  const { id } = (await post('/networks', { network: { name: 'lan', 'router:external': true } })).body.network;
+  const pools = [{ start: '192.0.2.10', end: '192.0.2.11' }];
+  await post('/subnets', { subnet: { network_id: id, cidr: '192.0.2.0/24', gateway_ip: '192.0.2.1', allocation_pools: pools } });
+  const make = (): Promise<Answer> => as('POST', '/floatingips', { floatingip: { floating_network_id: id } });
+  assert.deepEqual(
+    [(await make()).body.floatingip.floating_ip_address, (await make()).body.floatingip.floating_ip_address],
+    ['192.0.2.10', '192.0.2.11'],
+  );
+  assertNeutronError(await make(), 409, 'IpAddressGenerationFailure');
+  assertNeutronError(await call('PUT', `${root}/networks/${id}`, admin, { network: { 'router:external': false } }), 400);
+});
+
+test('QoS policies have a bandwidth limit for each direction', async (t) => {
+  const { as, call, admin, private_id } = await world(t);
+  const { policy } = (await as('POST', '/qos/policies', { policy: { name: 'q', description: 'd' } })).body;
+  assert.deepEqual([policy.shared, policy.is_default, policy.rules], [false, false, []]);
+  const rules = `/qos/policies/${policy.id}/bandwidth_limit_rules`;
+  const make = (rule: unknown): Promise<Answer> => as('POST', rules, { bandwidth_limit_rule: rule });
+  const made = await make({ max_kbps: 1000 });
+  const rule = made.body.bandwidth_limit_rule;
+  assert.deepEqual([made.status, rule.direction, rule.max_kbps, rule.max_burst_kbps], [201, 'egress', 1000, 0]);
+  assertNeutronError(await make({ max_kbps: 5 }), 409, 'QoSRulesConflict');
+  for (const wrong of [{}, { max_kbps: 0 }, { max_kbps: 5, direction: 'up' }, { max_kbps: '1; drop' }, 5])
+    assertNeutronError(await make(wrong), 400);
+  assert.equal((await make({ max_kbps: 7, direction: 'ingress' })).status, 201);
+  assertNeutronError(await as('PUT', `${rules}/${rule.id}`, { bandwidth_limit_rule: { direction: 'ingress' } }), 409);
+  const alias = `/qos/alias-bandwidth-limit-rules/${rule.id}`;
+  assert.equal((await as('PUT', alias, { bandwidth_limit_rule: { max_kbps: 9 } })).body.bandwidth_limit_rule.max_kbps, 9);
+  assert.deepEqual(
+    (await as('GET', `/qos/policies/${policy.id}`)).body.policy.rules.map((each: { type: string; max_kbps: number }) => [
+      each.type,
+      each.max_kbps,
+    ]),
+    [
+      ['bandwidth_limit', 9],
+      ['bandwidth_limit', 7],
+    ],
+  );
+  assert.equal((await as('GET', rules)).body.bandwidth_limit_rules.length, 2);
+  assert.deepEqual((await as('GET', '/qos/rule-types')).body, { rule_types: [{ type: 'bandwidth_limit' }] });
+  const port = (await as('POST', '/ports', { port: { network_id: private_id, qos_policy_id: policy.id } })).body.port;
+  assertNeutronError(await as('DELETE', `/qos/policies/${policy.id}`), 409, 'QosPolicyInUse');
+  await as('DELETE', `/ports/${port.id}`);
+  assert.equal((await as('DELETE', `${rules}/${rule.id}`)).status, 204);
+  const { id } = (await call('POST', `${root}/qos/policies`, admin, { policy: { name: 'all', shared: true } })).body.policy;
+  assertNeutronError(await as('DELETE', `/qos/policies/${id}`), 403);
+  assertNeutronError(await as('POST', `/qos/policies/${id}/bandwidth_limit_rules`, { bandwidth_limit_rule: { max_kbps: 5 } }), 403);
+  assert.equal((await as('DELETE', `/qos/policies/${policy.id}`)).status, 204);
+  assertNeutronError(await as('GET', rules), 404, 'QosPolicyNotFound');
 });
 
 test('tags are replaced, added and removed', async (t) => {
@@ -345,10 +469,17 @@ test('tags are replaced, added and removed', async (t) => {
   assertNeutronError(await as('PUT', `/networks/${id}/tags`, { tags: 5 }), 400);
 });
 
-test('what this machine has none of is an empty list, and quotas are unlimited', async (t) => {
+test('what this machine has none of is an empty list, it is the only router, and quotas are unlimited', async (t) => {
   const { as, project_ids } = await world(t);
   assert.deepEqual((await as('GET', '/floatingips?port_id=x&fixed_ip_address=y')).body, { floatingips: [] });
-  assert.deepEqual((await as('GET', '/routers')).body, { routers: [] });
+  const [router] = (await as('GET', '/routers')).body.routers;
+  assert.deepEqual([router.name, router.status, typeof router.external_gateway_info.network_id], ['host', 'ACTIVE', 'string']);
+  assertNeutronError(await as('POST', '/routers', { router: { name: 'r' } }), 403, 'PolicyNotAuthorized');
+  assertNeutronError(await as('DELETE', `/routers/${router.id}`), 403, 'PolicyNotAuthorized');
+  assert.deepEqual(
+    (await as('GET', '/availability_zones')).body.availability_zones.map((zone: { resource: string }) => zone.resource),
+    ['network', 'router'],
+  );
   assert.deepEqual((await as('GET', '/subnetpools')).body, { subnetpools: [] });
   assert.deepEqual((await as('GET', '/qos/policies?name=x')).body, { policies: [] });
   assert.equal((await as('GET', `/quotas/${project_ids.demo}`)).body.quota.port, -1);
@@ -359,7 +490,7 @@ test('what this machine has none of is an empty list, and quotas are unlimited',
 
 test('without authentication the resources are at the root, and quotas are left to the load-balancer API', async (t) => {
   const { call, networks } = await withEmbeddedServices(t, { noauth: true });
-  assert.equal((await call('GET', '/v2.0/networks')).body.networks.length, 2);
+  assert.equal((await call('GET', '/v2.0/networks')).body.networks.length, 3);
   assert.equal((await call('GET', '/v2/networks?name=private')).body.networks.length, 1);
   const made = await call('POST', '/v2.0/ports', 'notused', { port: { network_id: networks.tenant.network.id } });
   assert.deepEqual([made.status, made.body.port.project_id], [201, null]);

@@ -62,7 +62,12 @@ export async function withEmbeddedServices(
   const identity = createLocalIdentity({ store, clock, signing_key: randomBytes(32), passwords: cheapPasswords });
   const { project_ids } = await identity.bootstrap(passwords);
   const network = createLocalNetwork({ store, clock });
-  const ranges = { management_cidr: '198.18.0.0/24', tenant_cidr: '198.18.1.0/24', tenant_cidr_v6: 'fd00:1::/64' };
+  const ranges = {
+    management_cidr: '198.18.0.0/24',
+    tenant_cidr: '198.18.1.0/24',
+    tenant_cidr_v6: 'fd00:1::/64',
+    floating_cidr: '203.0.113.0/24',
+  };
   const networks = await network.bootstrapNetworks({ ...ranges, service_project_id: project_ids.service });
   // As the load-balancer API is made.
   const app = Fastify({ exposeHeadRoutes: false, routerOptions: { ignoreTrailingSlash: true, querystringParser: () => ({}) } });

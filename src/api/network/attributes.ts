@@ -77,6 +77,15 @@ export function projectId(value: unknown, name: string): string {
   throw invalidInput(`'${name}' is not the id of a project`);
 }
 
+/** One of a few words. */
+export function oneOf<T extends string>(words: readonly T[]): (value: unknown, name: string) => T {
+  return (value, name) => {
+    const found = words.find((word) => word === value);
+    if (found === undefined) throw invalidInput(`'${name}' is not one of ${words.join(', ')}`);
+    return found;
+  };
+}
+
 /** A whole number within limits, also as a text. */
 export function integer(least: number, most: number): (value: unknown, name: string) => number {
   return (value, name) => {
@@ -84,6 +93,13 @@ export function integer(least: number, most: number): (value: unknown, name: str
     if (typeof number === 'number' && Number.isInteger(number) && number >= least && number <= most) return number;
     throw invalidInput(`'${name}' is not a whole number from ${least} to ${most}`);
   };
+}
+
+/** An attribute that has no meaning here: only what says nothing is taken. */
+export function absent(value: unknown, name: string): null {
+  const isNothing = value === null || value === '' || value === false || (typeof value === 'object' && Object.keys(value).length === 0);
+  if (isNothing) return null;
+  throw invalidInput(`'${name}' cannot be set here`);
 }
 
 /** An address in its one written form. */

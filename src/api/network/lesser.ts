@@ -1,23 +1,27 @@
-/** What clients look at besides networks and ports: extensions, quotas, QoS policies, and kinds of resource that this machine has none of. */
+/** What clients look at besides networks and ports: extensions, quotas, and kinds of resource that this machine has none of. */
 import type { FastifyInstance } from 'fastify';
-import { missing, NetworkFault } from '../../cloud/local/network/faults.ts';
-import type { QosPolicy } from '../../cloud/local/network/records.ts';
-import { maySee } from '../../cloud/local/network-service.ts';
-import type { Collection } from './collection.ts';
-import { callerOf, requireOwner, scopeOf } from './context.ts';
+import { NetworkFault } from '../../cloud/local/network/faults.ts';
+import { callerOf, requireOwner } from './context.ts';
 import type { NetworkContext } from './context.ts';
 
 /** Kinds that are always empty: path and key. */
 const emptyKinds: readonly (readonly [path: string, plural: string])[] = [
-  ['/floatingips', 'floatingips'],
-  ['/routers', 'routers'],
   ['/subnetpools', 'subnetpools'],
   ['/address-scopes', 'address_scopes'],
   ['/address-groups', 'address_groups'],
-  ['/availability_zones', 'availability_zones'],
   ['/agents', 'agents'],
   ['/rbac-policies', 'rbac_policies'],
   ['/trunks', 'trunks'],
+  ['/segments', 'segments'],
+  ['/flavors', 'flavors'],
+  ['/service_profiles', 'service_profiles'],
+  ['/service-providers', 'service_providers'],
+  ['/metering/metering-labels', 'metering_labels'],
+  ['/metering/metering-label-rules', 'metering_label_rules'],
+  ['/local_ips', 'local_ips'],
+  ['/log/logs', 'logs'],
+  ['/log/loggable-resources', 'loggable_resources'],
+  ['/default-security-group-rules', 'default_security_group_rules'],
 ];
 
 /** What of Neutron's extensions is true here: clients ask before they use one. */
@@ -49,25 +53,13 @@ const quotaKinds = [
   'rbac_policy',
 ];
 
-/** QoS policies: the caller's and shared ones. */
-export function qosPoliciesOf({ network }: NetworkContext): Collection<QosPolicy> {
-  const { store } = network.topology;
-  return {
-    path: '/qos/policies',
-    singular: 'policy',
-    plural: 'policies',
-    missing: missing.qos_policy,
-    list: async (caller) => (await store.list<QosPolicy>('network.qos_policy')).filter((each) => maySee(each, scopeOf(caller))),
-    async find(id, caller) {
-      const visible = await network.findQosPolicy(id, scopeOf(caller));
-      return visible === null ? null : store.get<QosPolicy>('network.qos_policy', visible.id);
-    },
-    show: (policies) => policies.map((policy) => ({ ...policy, tenant_id: policy.project_id, rules: [], is_default: false })),
-  };
-}
-
-/** Adds the lists that are always empty. */
+/** Adds the lists that are always empty, or always the same. */
 export function addEmptyKinds(scope: FastifyInstance, context: NetworkContext): void {
+  scope.get('/availability_zones', async (request) => {
+    await callerOf(context, request);
+    const zone = { name: 'nova', state: 'available' };
+    return { availability_zones: ['network', 'router'].map((resource) => ({ ...zone, resource })) };
+  });
   for (const [path, plural] of emptyKinds) {
     scope.get(path, async (request) => {
       await callerOf(context, request);

@@ -14,10 +14,12 @@ import {
 import type { Network } from '../../cloud/network.ts';
 import type { JsonObject } from '../identity/fields.ts';
 import {
+  absent,
   address,
   addressOrNull,
   boolean,
   cidr,
+  forbidden,
   integer,
   listOf,
   objectOf,
@@ -28,6 +30,7 @@ import {
   uuid,
   uuidOrNull,
 } from './attributes.ts';
+import type { Given } from './attributes.ts';
 import type { Collection } from './collection.ts';
 import { ownerOf, requireOwner, scopeOf } from './context.ts';
 import type { NetworkContext } from './context.ts';
@@ -43,9 +46,12 @@ const networkAttributes = {
   tags: { read: tags, in: 'POST' },
   shared: { read: boolean, in: 'both', adminOnly: true },
   host_reachable: { read: boolean, in: 'POST', adminOnly: true },
-  // There is no world outside of this machine's networks: clients send the default, and only that is taken.
-  'router:external': { read: notTrue, in: 'both' },
+  'router:external': { read: boolean, in: 'both' },
+  is_default: { read: absent, in: 'both' },
+  dns_domain: { read: absent, in: 'both' },
+  availability_zone_hints: { read: absent, in: 'POST' },
 } as const;
+const meaningless = ['is_default', 'dns_domain', 'availability_zone_hints'] as const;
 
 const poolMembers = { start: { read: address, in: 'both' }, end: { read: address, in: 'both' } } as const;
 const routeMembers = { destination: { read: cidr, in: 'both' }, nexthop: { read: address, in: 'both' } } as const;
@@ -63,6 +69,12 @@ const subnetAttributes = {
   dns_nameservers: { read: listOf(address, 5), in: 'both' },
   enable_dhcp: { read: boolean, in: 'both' },
   tags: { read: tags, in: 'POST' },
+  ipv6_address_mode: { read: absent, in: 'POST' },
+  ipv6_ra_mode: { read: absent, in: 'POST' },
+  subnetpool_id: { read: absent, in: 'POST' },
+  segment_id: { read: absent, in: 'both' },
+  service_types: { read: absent, in: 'both' },
+  dns_publish_fixed_ip: { read: absent, in: 'both' },
 } as const;
 
 /** Networks: one's own and shared ones. */
@@ -77,8 +89,14 @@ export function networksOf({ network }: NetworkContext): Collection<LocalNetwork
     find: (id, caller) => network.findNetwork(id, scopeOf(caller)),
     show: (items, caller) => items.map((each) => showNetwork(each, caller)),
     async create(body, caller) {
-      const { project_id, tags: labels, 'router:external': _external, ...given } = readAttributes(networkAttributes, body, 'POST', caller);
-      const made = await createNetwork(network.topology, { name: '', ...given, project_id: ownerOf(caller, project_id) });
+      const {
+        project_id,
+        tags: labels,
+        'router:external': is_external = false,
+        ...given
+      } = keptOf(readAttributes(networkAttributes, body, 'POST', caller));
+      if (is_external && !caller.is_admin) throw forbidden('an external network is for administrators to make');
+      const made = await createNetwork(network.topology, { name: '', ...given, is_external, project_id: ownerOf(caller, project_id) });
       if (labels !== undefined) await updateNetwork(network.topology, made.id, { tags: labels });
       return found(made.id);
     },
@@ -86,9 +104,10 @@ export function networksOf({ network }: NetworkContext): Collection<LocalNetwork
       const {
         project_id: _project,
         tags: _tags,
-        'router:external': _external,
+        'router:external': is_external = item.is_external === true,
         ...given
-      } = readAttributes(networkAttributes, body, 'PUT', caller);
+      } = keptOf(readAttributes(networkAttributes, body, 'PUT', caller));
+      if (is_external !== (item.is_external === true)) throw invalidInput("'router:external' cannot be changed");
       await updateNetwork(network.topology, item.id, given);
       return found(item.id);
     },
@@ -112,14 +131,9 @@ export function subnetsOf({ network }: NetworkContext): Collection<LocalSubnet> 
     find: (id, caller) => network.findSubnet(id, scopeOf(caller)),
     show: (items) => items.map(showSubnet),
     async create(body, caller) {
-      const {
-        project_id,
-        tags: labels,
-        network_id,
-        cidr: range,
-        ip_version,
-        ...given
-      } = readAttributes(subnetAttributes, body, 'POST', caller);
+      const all = readAttributes(subnetAttributes, body, 'POST', caller);
+      const { project_id, tags: labels, network_id, cidr: range, ip_version } = all;
+      const given = subnetChange(all);
       if (network_id === undefined || range === undefined) throw invalidInput(`a subnet needs a network_id and a cidr`);
       if (ip_version !== undefined && (ip_version === 6) !== range.includes(':'))
         throw invalidInput(`'cidr' is not of ip_version '${ip_version}'`);
@@ -136,22 +150,27 @@ export function subnetsOf({ network }: NetworkContext): Collection<LocalSubnet> 
       return labels === undefined ? made : updateSubnet(network.topology, made.id, { tags: labels });
     },
     async update(item, body, caller) {
-      const given = readAttributes(subnetAttributes, body, 'PUT', caller);
-      const { project_id: _project, network_id: _network, cidr: _cidr, ip_version: _version, tags: _tags, ...change } = given;
-      return updateSubnet(network.topology, item.id, change);
+      return updateSubnet(network.topology, item.id, subnetChange(readAttributes(subnetAttributes, body, 'PUT', caller)));
     },
     remove: (item) => deleteSubnet(network.topology, item.id),
     setTags: (item, labels) => updateSubnet(network.topology, item.id, { tags: labels }),
   };
 }
 
-function showNetwork({ bootstrap_key: _key, ...network }: LocalNetwork & Network, caller: Caller): JsonObject {
+const kept = ['name', 'description', 'gateway_ip', 'allocation_pools', 'host_routes', 'dns_nameservers', 'enable_dhcp'] as const;
+
+/** What of a body may be changed later. */
+function subnetChange(given: Given<typeof subnetAttributes>): Pick<typeof given, (typeof kept)[number]> {
+  return Object.fromEntries(kept.flatMap((name) => (given[name] === undefined ? [] : [[name, given[name]]])));
+}
+
+function showNetwork({ bootstrap_key: _key, is_external = false, ...network }: LocalNetwork & Network, caller: Caller): JsonObject {
   const provider = { 'provider:network_type': 'local', 'provider:physical_network': null, 'provider:segmentation_id': null };
   return {
     ...network,
     tenant_id: network.project_id,
     status: 'ACTIVE',
-    'router:external': false,
+    'router:external': is_external,
     is_default: false,
     availability_zones: [],
     availability_zone_hints: [],
@@ -168,9 +187,9 @@ function showSubnet({ bootstrap_key: _key, ...subnet }: LocalSubnet): JsonObject
   return { ...subnet, tenant_id: subnet.project_id, ...absent, dns_publish_fixed_ip: false };
 }
 
-function notTrue(value: unknown, name: string): false {
-  if (value === false || value === null || value === 'False' || value === 'false') return false;
-  throw invalidInput(`'${name}' cannot be true: there are no external networks here`);
+/** What of a body is written: not what has no meaning here. */
+function keptOf(given: Given<typeof networkAttributes>): Omit<typeof given, (typeof meaningless)[number]> {
+  return Object.fromEntries(Object.entries(given).filter(([name]) => !(meaningless as readonly string[]).includes(name)));
 }
 
 function refuse(id: string): never {

@@ -1,10 +1,12 @@
 /** `/v2.0/ports`. */
 import type { Caller } from '../../cloud/identity.ts';
 import { invalidInput, missing, NetworkFault } from '../../cloud/local/network/faults.ts';
+import { defaultSecurityGroup } from '../../cloud/local/network/security-groups.ts';
 import type { LocalPort } from '../../cloud/local/network/records.ts';
 import type { LocalNetworkService } from '../../cloud/local/network-service.ts';
 import type { JsonObject } from '../identity/fields.ts';
 import {
+  absent,
   address,
   addressOrCidr,
   boolean,
@@ -18,6 +20,7 @@ import {
   uuid,
   uuidOrNull,
 } from './attributes.ts';
+import type { Given } from './attributes.ts';
 import type { Collection } from './collection.ts';
 import { ownerOf, scopeOf } from './context.ts';
 import type { NetworkContext } from './context.ts';
@@ -38,6 +41,12 @@ const portAttributes = {
   allowed_address_pairs: { read: listOf(objectOf(pairMembers, ['ip_address']), 20), in: 'both' },
   qos_policy_id: { read: uuidOrNull, in: 'both' },
   port_security_enabled: { read: boolean, in: 'both' },
+  mac_address: { read: mac, in: 'POST' },
+  // As they are by default, these change nothing.
+  dns_name: { read: absent, in: 'both' },
+  extra_dhcp_opts: { read: absent, in: 'both' },
+  'binding:host_id': { read: absent, in: 'both' },
+  'binding:profile': { read: absent, in: 'both' },
   tags: { read: tags, in: 'POST' },
   'binding:vnic_type': { read: normalOnly, in: 'both' },
 } as const;
@@ -54,25 +63,30 @@ export function portsOf({ network }: NetworkContext): Collection<LocalPort> {
     show: (items, caller) => items.map((port) => showPort(port, caller)),
     async create(body, caller) {
       const given = readAttributes(portAttributes, body, 'POST', caller);
-      const { project_id, network_id, tags: labels, 'binding:vnic_type': _type, allowed_address_pairs: pairs, ...rest } = given;
+      const { project_id, network_id, tags: labels, allowed_address_pairs: pairs } = given;
+      const rest = keptOf(given);
       if (network_id === undefined) throw invalidInput('a port needs a network_id');
       if ((await network.findNetwork(network_id, scopeOf(caller))) === null) throw missing.network(network_id);
       requireFreeOwner(caller, rest.device_owner);
       await requireVisible(network, caller, rest);
-      const base = { name: '', device_id: '', device_owner: '', fixed_ips: [], allowed_address_pairs: pairsOf(pairs ?? []) };
-      const made = await network.createTenantPort({ ...base, ...rest, network_id, project_id: ownerOf(caller, project_id) });
+      const owner = ownerOf(caller, project_id);
+      const isSecured = rest.port_security_enabled !== false && owner !== null;
+      const security_groups = isSecured ? [(await defaultSecurityGroup(network.topology, owner)).id] : [];
+      const base = {
+        security_groups,
+        name: '',
+        device_id: '',
+        device_owner: '',
+        fixed_ips: [],
+        allowed_address_pairs: pairsOf(pairs ?? []),
+      };
+      const made = await network.createTenantPort({ ...base, ...rest, network_id, project_id: owner });
       return labels === undefined ? made : network.changeTenantPort(made.id, { tags: labels });
     },
     async update(item, body, caller) {
       const given = readAttributes(portAttributes, body, 'PUT', caller);
-      const {
-        project_id: _project,
-        network_id: _network,
-        tags: _tags,
-        'binding:vnic_type': _type,
-        allowed_address_pairs: pairs,
-        ...rest
-      } = given;
+      const { allowed_address_pairs: pairs } = given;
+      const { mac_address: _mac, ...rest } = keptOf(given);
       requireFreeOwner(caller, rest.device_owner);
       const touchesUse = rest.device_id !== undefined || rest.device_owner !== undefined || rest.fixed_ips !== undefined;
       if (touchesUse) requireNotServing(caller, item, 'changed');
@@ -86,6 +100,24 @@ export function portsOf({ network }: NetworkContext): Collection<LocalPort> {
     setTags: (item, labels) => network.changeTenantPort(item.id, { tags: labels }),
   };
 }
+
+/** What of a body is written as it is. */
+function keptOf(given: Given<typeof portAttributes>): Pick<Given<typeof portAttributes>, (typeof kept)[number]> {
+  return Object.fromEntries(kept.flatMap((name) => (given[name] === undefined ? [] : [[name, given[name]]])));
+}
+
+const kept = [
+  'name',
+  'description',
+  'admin_state_up',
+  'fixed_ips',
+  'device_id',
+  'device_owner',
+  'security_groups',
+  'qos_policy_id',
+  'port_security_enabled',
+  'mac_address',
+] as const;
 
 /** The store's filter for what a project owns; null: no filter. */
 export function scopeFilter(project_id: string | null): { readonly project_id?: string } {

@@ -5,9 +5,12 @@ import { baseUrl, prepareFacade, titleOf } from '../identity/http.ts';
 import type { Shown } from '../identity/http.ts';
 import { addCollection } from './collection.ts';
 import type { NetworkContext, NetworkFacadeOptions } from './context.ts';
-import { addEmptyKinds, addExtensions, addQuotas, qosPoliciesOf } from './lesser.ts';
+import { floatingIpsOf } from './floating-ips.ts';
+import { addEmptyKinds, addExtensions, addQuotas } from './lesser.ts';
 import { networksOf, subnetsOf } from './networks.ts';
 import { portsOf } from './ports.ts';
+import { addQosRules, qosPoliciesOf } from './qos.ts';
+import { routersOf } from './routers.ts';
 import { rulesOfGroups, securityGroupsOf } from './security-groups.ts';
 
 /**
@@ -72,6 +75,9 @@ function addResources(scope: FastifyInstance, context: NetworkContext): void {
   addCollection(scope, context, securityGroupsOf(context));
   addCollection(scope, context, rulesOfGroups(context));
   addCollection(scope, context, qosPoliciesOf(context));
+  addQosRules(scope, context);
+  addCollection(scope, context, floatingIpsOf(context));
+  addCollection(scope, context, routersOf(context));
   addEmptyKinds(scope, context);
 }
 

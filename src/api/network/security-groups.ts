@@ -1,17 +1,19 @@
 /** `/v2.0/security-groups` and `/v2.0/security-group-rules`. */
-import { invalidInput, missing } from '../../cloud/local/network/faults.ts';
+import { invalidInput, missing, NetworkFault } from '../../cloud/local/network/faults.ts';
 import type { SecurityGroup, SecurityGroupRule } from '../../cloud/local/network/records.ts';
 import {
   createRule,
   createSecurityGroup,
+  defaultSecurityGroup,
   deleteRule,
   deleteSecurityGroup,
   rulesOf,
   updateSecurityGroup,
 } from '../../cloud/local/network/security-groups.ts';
 import type { JsonObject } from '../identity/fields.ts';
+import { protocolNumber } from '../../cloud/local/network/protocols.ts';
 import { isUuid } from '../../lib/ids.ts';
-import { boolean, cidr, integer, projectId, readAttributes, tags, text, uuid, uuidOrNull } from './attributes.ts';
+import { boolean, cidr, integer, oneOf, projectId, readAttributes, tags, text, uuid, uuidOrNull } from './attributes.ts';
 import type { Collection } from './collection.ts';
 import { ownerOf, requireOwner, scopeOf } from './context.ts';
 import type { NetworkContext } from './context.ts';
@@ -46,7 +48,10 @@ export function securityGroupsOf({ network }: NetworkContext): Collection<Securi
     singular: 'security_group',
     plural: 'security_groups',
     missing: missing.security_group,
-    list: (caller) => topology.store.list<SecurityGroup>('network.security_group', scopeFilter(scopeOf(caller))),
+    async list(caller) {
+      if (caller.project_id !== null) await defaultSecurityGroup(topology, caller.project_id);
+      return topology.store.list<SecurityGroup>('network.security_group', scopeFilter(scopeOf(caller)));
+    },
     find: async (id, caller) => {
       const visible = await network.findSecurityGroup(id, scopeOf(caller));
       return visible === null ? null : topology.store.get<SecurityGroup>('network.security_group', visible.id);
@@ -55,11 +60,14 @@ export function securityGroupsOf({ network }: NetworkContext): Collection<Securi
       Promise.all(
         groups.map(async (group) => {
           const security_group_rules = (await rulesOf(topology.store, group.id)).map(showRule);
-          return { ...group, tenant_id: group.project_id, shared: false, security_group_rules };
+          const { is_default = false, ...shown } = group;
+          return { ...shown, is_default, tenant_id: group.project_id, shared: false, security_group_rules };
         }),
       ),
     async create(body, caller) {
       const { project_id, tags: labels, ...given } = readAttributes(groupAttributes, body, 'POST', caller);
+      if (given.name === 'default')
+        throw new NetworkFault(409, 'SecurityGroupDefaultAlreadyExists', 'Default security group already exists.');
       const made = await createSecurityGroup(topology, { name: '', ...given, project_id: ownerOf(caller, project_id) });
       return labels === undefined ? made : updateSecurityGroup(topology, made.id, { tags: labels });
     },
@@ -134,14 +142,6 @@ function requireSense(least: number | null, most: number | null, named: string |
     throw invalidInput(`remote_ip_prefix ${prefix} is not of ethertype ${type}`);
 }
 
-function oneOf<T extends string>(words: readonly T[]): (value: unknown, name: string) => T {
-  return (value, name) => {
-    const found = words.find((word) => word === value);
-    if (found === undefined) throw invalidInput(`'${name}' is not one of ${words.join(', ')}`);
-    return found;
-  };
-}
-
 /** Neutron takes it in any case. */
 function ethertype(value: unknown, name: string): 'IPv4' | 'IPv6' {
   const lower = typeof value === 'string' ? value.toLowerCase() : value;
@@ -153,7 +153,7 @@ function protocol(value: unknown, name: string): string | null {
   if (value === null || value === '' || value === 'any') return null;
   if (typeof value === 'number' || (typeof value === 'string' && /^\d+$/u.test(value))) return String(integer(0, 255)(value, name));
   const named = text(value, name).toLowerCase();
-  if (!/^[a-z][a-z0-9-]{1,15}$/u.test(named)) throw invalidInput(`'${name}' is not a protocol`);
+  if (protocolNumber(named, 4) === null) throw invalidInput(`'${name}' is not a protocol`);
   return named;
 }
 

@@ -12,6 +12,8 @@ export type BootstrapNetworks = {
   readonly tenant_cidr: string;
   /** Null: no IPv6 for tenants. Added at a later start too, when it was null before. */
   readonly tenant_cidr_v6: string | null;
+  /** The range of the external network `public`, where floating IPs come from; null: there are none. Added at a later start, too. */
+  readonly floating_cidr: string | null;
   /** Owner of both networks. */
   readonly service_project_id: string;
 };
@@ -20,12 +22,17 @@ export type BootstrapNetworks = {
 export type NetworkWithSubnets = { readonly network: LocalNetwork; readonly subnets: readonly LocalSubnet[] };
 
 /** The default networks as they are, which may differ from what was asked for when they were there before. */
-export type DefaultNetworks = { readonly management: NetworkWithSubnets; readonly tenant: NetworkWithSubnets };
+export type DefaultNetworks = {
+  readonly management: NetworkWithSubnets;
+  readonly tenant: NetworkWithSubnets;
+  /** Null where there are no floating IPs. */
+  readonly external: NetworkWithSubnets | null;
+};
 
 /** What bootstrapping needs. */
 export type NetworkBootstrapContext = { readonly store: RecordStore; readonly clock: Clock };
 
-/** Makes what is missing of `lb-mgmt-net` (seen by nobody but administrators) and `private` (seen by everybody), and mends what a crash left half done. */
+/** Makes what is missing of `lb-mgmt-net` (seen by nobody but administrators), `private` and `public` (seen by everybody), and mends what a crash left half done. */
 export async function bootstrapNetworks(context: NetworkBootstrapContext, wanted: BootstrapNetworks): Promise<DefaultNetworks> {
   const project_id = wanted.service_project_id;
   const reachable = { project_id, host_reachable: true };
@@ -39,8 +46,21 @@ export async function bootstrapNetworks(context: NetworkBootstrapContext, wanted
   });
   await ensureSubnet(context, tenant, 'private-subnet', wanted.tenant_cidr);
   if (wanted.tenant_cidr_v6 !== null) await ensureSubnet(context, tenant, 'private-subnet-v6', wanted.tenant_cidr_v6);
+  const external = wanted.floating_cidr === null ? null : await ensureExternal(context, project_id, wanted.floating_cidr);
   await mendGuards(context.store);
-  return { management: await withSubnets(context.store, management), tenant: await withSubnets(context.store, tenant) };
+  return {
+    management: await withSubnets(context.store, management),
+    tenant: await withSubnets(context.store, tenant),
+    external: external === null ? null : await withSubnets(context.store, external),
+  };
+}
+
+async function ensureExternal(context: NetworkBootstrapContext, project_id: string, cidr: string): Promise<LocalNetwork> {
+  const description = 'Where floating IPs come from';
+  const network = await ensureNetwork(context, { project_id, name: 'public', description, host_reachable: false, is_external: true });
+  // All but the range's ends can be given out: the host itself is the way to it, so there is no gateway.
+  await ensureSubnet(context, network, 'public-subnet', cidr, { gateway_ip: null, enable_dhcp: false });
+  return network;
 }
 
 async function ensureNetwork({ store, clock }: NetworkBootstrapContext, spec: Parameters<typeof newNetwork>[0]): Promise<LocalNetwork> {
@@ -53,9 +73,15 @@ async function ensureNetwork({ store, clock }: NetworkBootstrapContext, spec: Pa
   return (await find()) ?? network;
 }
 
-async function ensureSubnet({ store, clock }: NetworkBootstrapContext, network: LocalNetwork, name: string, cidr: string): Promise<void> {
+async function ensureSubnet(
+  { store, clock }: NetworkBootstrapContext,
+  network: LocalNetwork,
+  name: string,
+  cidr: string,
+  other: Pick<Parameters<typeof newSubnet>[0], 'gateway_ip' | 'enable_dhcp'> = {},
+): Promise<void> {
   if ((await store.list<LocalSubnet>('network.subnet', { unique_key: name })).length > 0) return;
-  const subnet = newSubnet({ name, cidr, network_id: network.id, project_id: network.project_id }, clock.now(), name);
+  const subnet = newSubnet({ name, cidr, network_id: network.id, project_id: network.project_id, ...other }, clock.now(), name);
   await insertUnlessPresent(store, [subnetRecord(subnet), guardRecord(subnet.id)]);
 }
 

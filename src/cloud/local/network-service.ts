@@ -9,7 +9,7 @@ import { bootstrapNetworks } from './network-bootstrap.ts';
 import type { BootstrapNetworks, DefaultNetworks } from './network-bootstrap.ts';
 import { invalidInput, missing } from './network/faults.ts';
 import { createPort, deletePort, listManagedPorts, updatePort } from './network/ports.ts';
-import type { LocalPortSpec, PortChange } from './network/ports.ts';
+import type { LocalPortSpec, PortChange, PortsContext } from './network/ports.ts';
 import type { Allocation, LocalNetwork, LocalPort, LocalSubnet, QosPolicy, SecurityGroup } from './network/records.ts';
 import type { SecurityGroupsContext } from './network/security-groups.ts';
 import type { TopologyContext } from './network/topology.ts';
@@ -35,6 +35,8 @@ export type LocalNetworkService = Omit<NetworkCatalog, 'findNetwork' | 'findSubn
     bootstrapNetworks(wanted: BootstrapNetworks): Promise<DefaultNetworks>;
     /** What the facade reads and writes with, over the functions of network/topology and network/security-groups. */
     readonly topology: TopologyContext & SecurityGroupsContext;
+    /** The same for network/floating-ips. */
+    readonly addressing: PortsContext;
   };
 
 /** What the service is made of. */
@@ -43,22 +45,30 @@ export type LocalNetworkOptions = {
   readonly clock?: Clock;
   /** Called when a network is gone, so that its bridge goes too. */
   readonly onNetworkDeleted?: (network_id: string) => Promise<void>;
+  /** Called after a change of floating IPs, or of the security groups and limits of ports; throws when the machine cannot follow. */
+  readonly onTrafficChanged?: (lifted?: LocalPort) => Promise<void>;
 };
 
 /** The embedded network service over a store. */
 export function createLocalNetwork(options: LocalNetworkOptions): LocalNetworkService {
-  const { store, clock = systemClock, onNetworkDeleted = () => Promise.resolve() } = options;
-  const topology = { store, clock, inTurn: createTurns(), onNetworkDeleted };
+  const nothing = (): Promise<void> => Promise.resolve();
+  const { store, clock = systemClock, onNetworkDeleted = nothing, onTrafficChanged = nothing } = options;
+  const topology = { store, clock, inTurn: createTurns(), onNetworkDeleted, onTrafficChanged };
   const ports = { ...topology, book: createAddressBook(store) };
   return {
     topology,
+    addressing: ports,
     bootstrapNetworks: (wanted) => bootstrapNetworks(topology, wanted),
     ...catalogOf(store),
     async createPort(spec) {
+      await refuseExternal(store, spec.network_id);
       await requireKnown(store, spec.security_groups ?? [], spec.qos_policy_id ?? null);
       return createPort(ports, { ...spec, managed: true });
     },
-    createTenantPort: (spec) => createPort(ports, { ...spec, managed: false }),
+    async createTenantPort(spec) {
+      await refuseExternal(store, spec.network_id);
+      return createPort(ports, { ...spec, managed: false });
+    },
     changeTenantPort: (id, change) => updatePort(ports, id, change),
     listPorts: (filter) => listManagedPorts(store, filter),
     // A tenant's port is ours as long as it is somebody's device by our word.
@@ -96,9 +106,12 @@ function catalogOf(store: RecordStore): Catalog {
   };
 }
 
-/** Whether a project may see a thing: its own, or one that is shared; null sees all. */
-export function maySee(thing: { readonly project_id: string | null; readonly shared?: boolean }, project_id: string | null): boolean {
-  return project_id === null || thing.project_id === project_id || thing.shared === true;
+/** Whether a project may see a thing: its own, one that is shared, an external network; null sees all. */
+export function maySee(
+  thing: { readonly project_id: string | null; readonly shared?: boolean; readonly is_external?: boolean },
+  project_id: string | null,
+): boolean {
+  return project_id === null || thing.project_id === project_id || thing.shared === true || thing.is_external === true;
 }
 
 async function findOwn<T extends { readonly project_id: string | null }>(
@@ -126,6 +139,12 @@ async function countFreeAddresses(store: RecordStore, subnet_id: string): Promis
   });
   const free = sizeOf(ranges) - BigInt(taken.length);
   return Number(free < 0n ? 0n : free);
+}
+
+/** Nothing is plugged into an external network: it has no bridge, only addresses that stand for others. Throws `NetworkFault` 400. */
+async function refuseExternal(store: RecordStore, network_id: string): Promise<void> {
+  const network = await find<LocalNetwork>(store, 'network.network', network_id);
+  if (network?.is_external === true) throw invalidInput(`network ${network.name} is external: it has floating IPs only, no ports`);
 }
 
 /** Throws `NetworkFault` 404 or 400 when a security group or policy does not exist. */

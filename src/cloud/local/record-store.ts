@@ -20,6 +20,9 @@ export type RecordKind =
   | 'identity.assignment'
   | 'identity.application_credential'
   | 'identity.revocation'
+  | 'identity.service'
+  | 'identity.endpoint'
+  | 'identity.region'
   | 'network.network'
   | 'network.subnet'
   | 'network.port'
@@ -27,6 +30,8 @@ export type RecordKind =
   | 'network.security_group'
   | 'network.security_group_rule'
   | 'network.qos_policy'
+  | 'network.qos_rule'
+  | 'network.floating_ip'
   | 'compute.instance'
   | 'pki.authority';
 

@@ -73,6 +73,10 @@ export const local = {
   tenant_range: text('198.18.0.0/15', 'Range of which the first free /24 becomes private-subnet (RFC 2544: never routed).'),
   tenant_cidr: text(null, 'Range of private-subnet; not set: taken from tenant_range at the first start.'),
   tenant_cidr_v6: text(null, 'Range of private-subnet-v6; not set: a unique local /64 drawn at the first start; none: no IPv6.'),
+  floating_cidr: text(
+    null,
+    'Range of floating IPs (network public); not set: the next free /24 of tenant_range at the first start; none: no floating IPs.',
+  ),
   vip_forwarding: flag(
     true,
     'The host has the gateway address of reachable tenant networks, so that it reaches VIPs and members reach it.',

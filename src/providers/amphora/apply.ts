@@ -48,6 +48,8 @@ export async function apply(tools: Tools, observed: Observed, step: AmphoraStep,
   switch (step.step) {
     case 'create_vip_port':
       return createVipPort(doing);
+    case 'update_port':
+      return updatePort(doing, step.port_id);
     case 'release_vip_port':
       return releaseVipPort(doing, step.port_id, step.owned);
     case 'insert_amphora':
@@ -175,6 +177,7 @@ async function createVipPort({ tools, pass }: Doing): Promise<void> {
       fixed_ips: [...fixed_ips, ...additional],
       device_id: vipDevice(lb.id),
       device_owner: vipPortOwner,
+      security_groups: lb.vip_sg_ids,
       qos_policy_id: lb.vip_qos_policy_id,
     }),
   );
@@ -193,6 +196,11 @@ async function createVipPort({ tools, pass }: Doing): Promise<void> {
       additional_vips,
     }),
   );
+}
+
+async function updatePort({ tools, pass }: Doing, port_id: string): Promise<void> {
+  const { id, vip_sg_ids, vip_qos_policy_id } = pass.tree.loadbalancer;
+  await refusedIsTerminal(id, () => tools.ports.updatePort(port_id, { security_groups: vip_sg_ids, qos_policy_id: vip_qos_policy_id }));
 }
 
 /** A user's port is given back as it was; ours is deleted. */
@@ -288,6 +296,7 @@ async function createVrrpPort(doing: Doing, amphora_id: string): Promise<void> {
     device_id: instanceName(amphora_id),
     device_owner: amphoraPortOwner,
     allowed_address_pairs: vipsOf(lb).map((vip) => ({ ip_address: vip.ip_address })),
+    security_groups: lb.vip_sg_ids,
     qos_policy_id: lb.vip_qos_policy_id,
     vnic_type: lb.vip_vnic_type,
   });

@@ -1,7 +1,7 @@
 /** What one amphora still lacks on its way from a row to serving traffic. */
 import type { Instance } from '../../cloud/compute.ts';
 import type { Port } from '../../cloud/network.ts';
-import { type LoadBalancerTree, type Member, vipsOf } from '../../model/index.ts';
+import { type LoadBalancer, type LoadBalancerTree, type Member, vipsOf } from '../../model/index.ts';
 import type { Wait } from '../provider.ts';
 import type { ObservedAgent } from './agent-client.ts';
 import { type AmphoraView, memberPortName, type Observed, vrrpPortName } from './observed.ts';
@@ -82,7 +82,7 @@ function planPorts(
   const { amphora } = view;
   const owner = { type: 'amphora', id: amphora.id } as const;
   if (!vrrp) return missingPort(view, vrrp);
-  const steps: AmphoraStep[] = [];
+  const steps: AmphoraStep[] = [...differingPort(tree.loadbalancer, owner, vrrp)];
   if (amphora.vrrp_port_id !== vrrp.id) steps.push({ step: 'record_vrrp_port', owner, amphora_id: amphora.id, port_id: vrrp.id });
   const wanted = memberPorts(tree, observed);
   const existing = view.ports.filter((port) => port.name === memberPortName(amphora.id));
@@ -98,6 +98,13 @@ function planPorts(
       steps.push({ step: 'attach_port', owner, amphora_id: amphora.id, compute_id: instance.compute_id, port_id: port.id });
   }
   return steps;
+}
+
+/** The step for a port on the VIP's network whose security groups or QoS policy are not those of the load balancer. */
+export function differingPort(lb: LoadBalancer, owner: AmphoraStep['owner'], port: Port | undefined): AmphoraStep[] {
+  if (port === undefined) return [];
+  const isSame = sameSet(port.security_groups, lb.vip_sg_ids) && port.qos_policy_id === lb.vip_qos_policy_id;
+  return isSame ? [] : [{ step: 'update_port', owner, port_id: port.id }];
 }
 
 /** What the port towards some members is to be. */

@@ -277,6 +277,21 @@ for (const { name, lb, sight, expected } of cases) {
   test(`plan when ${name}`, () => assert.deepEqual(next(tree(lb), sight), expected));
 }
 
+test('ports follow the groups and the policy of the load balancer, but a port of the user, and what he gave ours himself, stay', () => {
+  const its = tree({ vip_sg_ids: ['group'], vip_port_owned: true });
+  assert.deepEqual(next(its, observed([view()])), ['update_port', 'update_port']);
+  assert.deepEqual(next(tree({ vip_qos_policy_id: 'policy', vip_port_owned: false }), observed([view()])), ['update_port']);
+  const has = { security_groups: ['group'] };
+  const sight = (amphora_port: Partial<Port>, vip_port: Partial<Port>): Observed => {
+    const seen = view({ ports: [{ ...vrrp(amphora()), ...amphora_port }] });
+    return observed([seen], { vip_ports: [port('vip', vipPortName(lb_id), vipDevice(lb_id), vip_port)] });
+  };
+  const done = next(its, sight(has, has));
+  assert.ok(!done.includes('update_port'), done.join());
+  assert.deepEqual(next(tree({ vip_port_owned: true }), sight(has, has)), ['update_port', 'update_port']);
+  assert.ok(!next(tree({ vip_port_owned: true }), sight({}, has)).includes('update_port'));
+});
+
 test('an amphora that serves is removed only when its replacement serves', () => {
   const old = view({}, { status: 'PENDING_DELETE' });
   const row = { id: sampleId('amphora', 2), status: 'ALLOCATED' } as const;

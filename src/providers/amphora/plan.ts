@@ -4,8 +4,8 @@
  */
 import type { Amphora, LoadBalancerTree } from '../../model/index.ts';
 import type { Plan, Wait } from '../provider.ts';
-import { type AmphoraView, type Observed, vipPortName } from './observed.ts';
-import { planAmphora, type Progress } from './plan-amphora.ts';
+import { type AmphoraView, type Observed, vipPortName, vrrpPortName } from './observed.ts';
+import { differingPort, planAmphora, type Progress } from './plan-amphora.ts';
 import type { AmphoraStep } from './steps.ts';
 
 /** Pure: the same tree and the same sight give the same plan. */
@@ -24,6 +24,7 @@ export function plan(tree: LoadBalancerTree, observed: Observed): Plan<AmphoraSt
   const progress = wanted.map((view) => planAmphora(tree, observed, view));
   const isServed = missingRoles(tree, wanted).length === 0 && progress.every((each) => each.isServing);
   const steps = [
+    ...differingVipPort(tree, observed),
     ...insertMissing(tree, observed, wanted),
     ...progress.flatMap((each) => each.steps),
     ...observed.amphorae.filter((view) => !isWanted(view.amphora) && (isServed || !canServe(view))).flatMap((view) => removeAmphora(view)),
@@ -51,6 +52,20 @@ function insertMissing(tree: LoadBalancerTree, observed: Observed, wanted: reado
     const amphora_id = observed.new_ids[index] as string;
     return { step: 'insert_amphora', owner: { type: 'loadbalancer', id: tree.loadbalancer.id }, amphora_id, role };
   });
+}
+
+/**
+ * A VIP port that the user brought stays as the user made it. On ours, too, what the user gave the port itself stays as long as the
+ * load balancer never named groups or a policy, which the amphorae's ports tell.
+ */
+function differingVipPort({ loadbalancer: lb }: LoadBalancerTree, observed: Observed): AmphoraStep[] {
+  const vrrp = observed.amphorae.flatMap((view) => view.ports.filter((port) => port.name === vrrpPortName(view.amphora.id)));
+  const isNamed =
+    lb.vip_sg_ids.length > 0 ||
+    lb.vip_qos_policy_id !== null ||
+    vrrp.some((port) => port.security_groups.length > 0 || port.qos_policy_id !== null);
+  const port = observed.vip_ports.find((each) => each.id === lb.vip_port_id);
+  return lb.vip_port_owned && isNamed ? differingPort(lb, { type: 'loadbalancer', id: lb.id }, port) : [];
 }
 
 /** Instances first, then ports (a port in use cannot go in every cloud), then the row. */

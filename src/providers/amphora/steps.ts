@@ -10,6 +10,8 @@ type ForAmphora = { readonly amphora_id: string };
 /** Every step. */
 export type AmphoraStep =
   | Of<'create_vip_port'>
+  /** Its security groups and QoS policy are not the load balancer's. */
+  | Of<'update_port', { readonly port_id: string }>
   | Of<'release_vip_port', { readonly port_id: string; readonly owned: boolean }>
   | Of<'insert_amphora', ForAmphora & { readonly role: NonNullable<Amphora['role']> }>
   | Of<'create_instance', ForAmphora>

@@ -67,8 +67,9 @@ async function namespacesOf(state_id: string): Promise<readonly string[]> {
 
 /** The far ends of legs vanish with the fabric's namespace, but the kernel takes its time; afterwards they are surely gone. */
 async function removeLegs(state_id: string): Promise<number> {
-  const { tenantLegs, managementLegs } = stateNames(state_id);
-  const isOurs = (name: string): boolean => name.length === 15 && (name.startsWith(tenantLegs) || name.startsWith(managementLegs));
+  const { tenantLegs, managementLegs, floating } = stateNames(state_id);
+  const isLeg = (name: string): boolean => name.startsWith(tenantLegs) || name.startsWith(managementLegs);
+  const isOurs = (name: string): boolean => name.length === 15 && (isLeg(name) || name === floating.hostSide);
   const listed = (): readonly string[] => interfaceNames().filter(isOurs);
   const found = listed();
   for (const name of found) {

@@ -7,6 +7,7 @@ import { addressLine, gatewayLine } from '../fabric/fabric.ts';
 import type { LocalFabric } from '../fabric/fabric.ts';
 import { isAlreadyThere, namespaceInode, removeNamespaces } from '../fabric/ip.ts';
 import { NETNS_DIR, instanceNamespaces } from '../fabric/names.ts';
+import type { PortLimit } from '../fabric/traffic.ts';
 import type { ManagementAddress, PortWiring } from '../fabric/wiring.ts';
 import { ensureGroups, readHierarchies, removeGroups } from './cgroups.ts';
 import type { Hierarchy, InstanceLimits } from './cgroups.ts';
@@ -32,6 +33,8 @@ export type LifecycleOptions = {
   /** Gives it back; one that was not allocated is success. */
   readonly releaseManagementAddress: (amphora_id: string) => Promise<void>;
   readonly limitsOf: (compute_flavor: string | null) => InstanceLimits;
+  /** How fast a port may be; not given: as fast as it can. */
+  readonly portLimitOf?: (port_id: string) => Promise<PortLimit | null>;
   /** How long an init may take to end its children before it is killed. */
   readonly stop_grace_ms: number;
   /** Null: the better one that works here. */
@@ -177,7 +180,16 @@ export class Lifecycle {
       wires,
       hasPorts: plugged !== undefined && plugged.length > 0,
     });
+    await this.limit(compute_id, plugged ?? []);
     return this.#noteRunning(record, init, plugged);
+  }
+
+  /** Slows down ports that were just plugged in. */
+  async limit(compute_id: string, plugged: readonly PortWiring[]): Promise<void> {
+    const { portLimitOf, fabric, state_id } = this.#options;
+    if (portLimitOf === undefined) return;
+    const { traffic } = instanceNamespaces(state_id, compute_id);
+    for (const { port } of plugged) await fabric.limit(await portLimitOf(port.id), traffic);
   }
 
   #noteRunning(record: InstanceRecord, init: ProcessId, plugged?: readonly PortWiring[]): InstanceRecord {

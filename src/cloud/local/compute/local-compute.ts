@@ -95,6 +95,7 @@ export class LocalCompute implements Compute {
       if (record.ports.some((port) => port.port_id === port_id && port.is_plugged)) return;
       this.#records.write({ ...record, ports: [...others, { port_id, is_plugged: false }] });
       await this.#options.fabric.plug(wiring, this.#netns(compute_id).traffic);
+      await this.#lifecycle.limit(compute_id, [wiring]);
       this.#records.write({ ...record, ports: [...others, { port_id, is_plugged: true }] });
     });
   }
@@ -131,6 +132,12 @@ export class LocalCompute implements Compute {
       stopping.abort();
       await ended;
     };
+  }
+
+  /** The namespace that a port is, or will be, plugged into; null: none. */
+  namespaceOfPort(port_id: string): string | null {
+    const owner = this.#records.ids().find((id) => this.#records.find(id)?.ports.some((port) => port.port_id === port_id) === true);
+    return owner === undefined ? null : this.#netns(owner).traffic;
   }
 
   /** Names of an instance's network namespaces below /run/netns, for tests and operators. */

@@ -5,7 +5,10 @@ import { join } from 'node:path';
 import type { Logger } from '../../../lib/log.ts';
 import { run } from '../../../lib/run.ts';
 import { KeyedMutex, withFileLock } from './exclusive.ts';
+import { applyFilters } from './filters.ts';
 import { applyFirewall } from './firewall.ts';
+import { applyFloating } from './floating.ts';
+import { applyLimit } from './limits.ts';
 import {
   checkedAddress,
   checkedInterface,
@@ -18,6 +21,8 @@ import {
   namespaceInode,
 } from './ip.ts';
 import { bridgeName, legNames, stateNames, wireNames } from './names.ts';
+import { noTraffic } from './traffic.ts';
+import type { PortLimit, Traffic } from './traffic.ts';
 import type { StateNames } from './names.ts';
 import type { WiredNetwork, WiredSubnet, PortWiring } from './wiring.ts';
 
@@ -27,6 +32,8 @@ export type FabricOptions = {
   /** The state folder; the lock that keeps processes apart lies in it. */
   readonly state_dir: string;
   readonly log: Logger;
+  /** What is to be done with traffic now; not given: nothing. */
+  readonly traffic?: () => Promise<Traffic>;
 };
 
 /** An interface in a namespace that some test, demo or member program made. */
@@ -50,6 +57,8 @@ export class LocalFabric {
   /** What this process knows to be there: network id → how it was asked for. Void when the namespace is another one. */
   readonly #known = new Map<string, string>();
   #inode: number | null = null;
+  /** What was applied last, so that what did not change is not done again. */
+  #applied = '';
 
   constructor(options: FabricOptions) {
     this.#options = options;
@@ -115,6 +124,27 @@ export class LocalFabric {
     await this.ensure(wiring.network, wiring.subnets);
     const { bridgeSide } = wireNames(this.#options.state_id, wiring.port.id);
     await this.#makeWire(wiring.network, bridgeSide, this.wireLines(wiring, netns), () => this.ensure(wiring.network, wiring.subnets));
+  }
+
+  /** Slows a port down that was just plugged into a namespace; null takes nothing away. */
+  async limit(limit: PortLimit | null, netns: string): Promise<void> {
+    if (limit !== null) await applyLimit(this.#options.state_id, limit, netns);
+  }
+
+  /**
+   * Makes translations, filters and limits what they are to be. Asked by several at once, the last one sees the newest. Throws
+   * `CommandError` when the kernel refuses.
+   *
+   * @param netnsOf the namespace that a port is plugged into
+   * @param lifted limits of ports that have none any more
+   */
+  async applyTraffic(netnsOf: (port_id: string) => string | null, lifted: readonly PortLimit[] = []): Promise<void> {
+    await this.#exclusively(async () => {
+      await this.#ensureNamespace();
+      const traffic = await this.#traffic();
+      await this.#applyTraffic(traffic);
+      for (const limit of [...lifted, ...traffic.limits]) await applyLimit(this.#options.state_id, limit, netnsOf(limit.port_id));
+    });
   }
 
   /** Removes the wire of a port; one that is not there is success. */
@@ -188,9 +218,26 @@ export class LocalFabric {
       await run('ip', ['netns', 'add', name]);
     }
     await run('nsenter', [`--net=/run/netns/${name}`, 'sh', '-c', FABRIC_SETTINGS]);
-    await applyFirewall(this.#options.state_id);
+    this.#applied = '';
+    await this.#applyTraffic(await this.#traffic());
     this.#inode = this.inode;
     this.#options.log.debug({ namespace: name }, 'bridges have a namespace');
+  }
+
+  #traffic(): Promise<Traffic> {
+    return this.#options.traffic?.() ?? Promise.resolve(noTraffic);
+  }
+
+  async #applyTraffic(traffic: Traffic): Promise<void> {
+    const { state_id } = this.#options;
+    const { ranges, translations, filters } = traffic;
+    const wanted = JSON.stringify([ranges, translations, filters]);
+    if (wanted === this.#applied) return;
+    this.#applied = '';
+    await applyFirewall(state_id, translations);
+    await applyFloating(state_id, traffic);
+    await applyFilters(state_id, filters);
+    this.#applied = wanted;
   }
 
   async #ensureBridge(network: WiredNetwork): Promise<void> {

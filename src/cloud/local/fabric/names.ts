@@ -16,6 +16,8 @@ export type StateNames = {
   /** How interfaces in the host's namespace begin: legs of tenant networks, and of the management network. */
   readonly tenantLegs: string;
   readonly managementLegs: string;
+  /** Both ends of the wire whose host side has the floating IPs. */
+  readonly floating: { readonly fabricSide: string; readonly hostSide: string };
   /** The nft table (family inet) in the host's namespace. */
   readonly table: string;
   /** The folder in each cgroup hierarchy. */
@@ -39,6 +41,7 @@ export function stateNames(state_id: string): StateNames {
     fabric: `oct-${state_id}`,
     tenantLegs: `oct${state_id}`,
     managementLegs: `ocm${state_id}`,
+    floating: { fabricSide: `f${state_id}floating`, hostSide: `ocf${state_id}floats` },
     table: `oct_${state_id}`,
     cgroup: `oct-${state_id}`,
   };

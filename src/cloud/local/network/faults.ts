@@ -25,5 +25,8 @@ export const missing = {
   security_group: (id: string): NetworkFault => new NetworkFault(404, 'SecurityGroupNotFound', `Security group ${id} does not exist`),
   security_group_rule: (id: string): NetworkFault =>
     new NetworkFault(404, 'SecurityGroupRuleNotFound', `Security group rule ${id} does not exist`),
+  floating_ip: (id: string): NetworkFault => new NetworkFault(404, 'FloatingIPNotFound', `Floating IP ${id} could not be found`),
+  router: (id: string): NetworkFault => new NetworkFault(404, 'RouterNotFound', `Router ${id} could not be found`),
+  qos_rule: (id: string): NetworkFault => new NetworkFault(404, 'QosRuleNotFound', `QoS rule ${id} could not be found.`),
   qos_policy: (id: string): NetworkFault => new NetworkFault(404, 'QosPolicyNotFound', `QoS policy ${id} could not be found.`),
 } as const;

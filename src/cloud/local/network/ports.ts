@@ -12,6 +12,7 @@ import {
   allocationRecord,
   deleteOf,
   deviceRecord,
+  floatingIpRecord,
   guardRecord,
   insertOf,
   macRecord,
@@ -21,13 +22,20 @@ import {
   touched,
   updateOf,
 } from './records.ts';
-import type { LocalNetwork, LocalPort, LocalSubnet } from './records.ts';
+import type { FloatingIp, LocalNetwork, LocalPort, LocalSubnet } from './records.ts';
 import type { Turns } from './turns.ts';
 import { RecordConflict } from '../record-store.ts';
 import type { RecordChange, RecordStore } from '../record-store.ts';
 
 /** What ports need. */
-export type PortsContext = { readonly store: RecordStore; readonly clock: Clock; readonly book: AddressBook; readonly inTurn: Turns };
+export type PortsContext = {
+  readonly store: RecordStore;
+  readonly clock: Clock;
+  readonly book: AddressBook;
+  readonly inTurn: Turns;
+  /** Called after a change of what the machine translates, filters or slows down, with the port whose limit was lifted; throws when it cannot. */
+  readonly onTrafficChanged: (lifted?: LocalPort) => Promise<void>;
+};
 
 /** A wish for an address: of a subnet, a given one, or a given one of any subnet of the network. */
 export type WantedIp = { readonly subnet_id?: string; readonly ip_address?: string };
@@ -39,6 +47,8 @@ export type LocalPortSpec = Omit<PortSpec, 'fixed_ips'> & {
   readonly description?: string;
   readonly admin_state_up?: boolean;
   readonly port_security_enabled?: boolean;
+  /** Not given: one is drawn. */
+  readonly mac_address?: string;
 };
 
 /** What of a port may be changed. */
@@ -55,7 +65,10 @@ export async function createPort(context: PortsContext, spec: LocalPortSpec): Pr
     const present = await findAdoptable(context.store, spec);
     if (present !== null) return present;
     const made = await tryCreate(context, spec);
-    if (made !== null) return made;
+    if (made !== null) {
+      if (hasTraffic(made)) await context.onTrafficChanged();
+      return made;
+    }
   }
   throw new NetworkFault(
     409,
@@ -86,14 +99,18 @@ export function updatePort(context: PortsContext, id: string, change: PortChange
       ...added.map((each) => insertOf(allocationRecord({ ...each, port_id: id }))),
     ];
     const guards = added.length === 0 ? [] : guardsOf(before.network_id, added);
+    const floating = await freedFloatingIps(context, id, freed);
     const written = await tryWrite(context, plan?.promised ?? [], [
       ...guards,
       updateOf(portRecord(after)),
       ...deviceChange(before, after),
       ...moves,
+      ...floating,
     ]);
     if (!written) throw await whyNot(context.store, before, added);
     context.book.release(freed);
+    if (floating.length > 0 || isOtherTraffic(before, after))
+      await context.onTrafficChanged(after.qos_policy_id === null ? after : undefined);
     return after;
   });
 }
@@ -107,7 +124,35 @@ export async function deletePort(context: PortsContext, id: string): Promise<voi
     const device = port.managed && port.device_id !== '' ? [deleteOf(deviceRecord(port.device_id, id))] : [];
     await context.store.write([deleteOf(portRecord(port)), ...belongings.map(deleteOf), ...device]);
     context.book.release(port.fixed_ips);
+    // Not in the same write: one that is removed at the same time would refuse it. Whoever reads one whose port is gone sees it free.
+    const floating = await freedFloatingIps(context, id, port.fixed_ips);
+    if (floating.length > 0) await tryWrite(context, [], floating);
+    if (floating.length > 0 || hasTraffic(port)) await context.onTrafficChanged();
   });
+}
+
+/** What filters and limits of traffic depend on. */
+function isOtherTraffic(before: LocalPort, after: LocalPort): boolean {
+  const named = ({ security_groups, qos_policy_id, fixed_ips, device_id }: LocalPort): string =>
+    JSON.stringify([security_groups.toSorted(), qos_policy_id, fixed_ips, device_id]);
+  return (hasTraffic(before) || hasTraffic(after)) && named(before) !== named(after);
+}
+
+/** Filters and limits need to know of ports that have something which they follow. */
+function hasTraffic({ security_groups, qos_policy_id }: LocalPort): boolean {
+  return security_groups.length > 0 || qos_policy_id !== null;
+}
+
+/** Floating IPs that stood for addresses of a port which it has no more stand for nothing. */
+async function freedFloatingIps(
+  { store, clock }: PortsContext,
+  port_id: string,
+  freed: readonly FixedIp[],
+): Promise<readonly RecordChange[]> {
+  if (freed.length === 0) return [];
+  const found = await store.list<FloatingIp>('network.floating_ip', { name: port_id });
+  const gone = found.filter((each) => freed.some(({ ip_address }) => ip_address === each.fixed_ip_address));
+  return gone.map((each) => updateOf(floatingIpRecord({ ...each, port_id: null, fixed_ip_address: null, ...touched(each, clock.now()) })));
 }
 
 /** Our ports by exact match; tenants' own are not among them, whatever device they claim. */
@@ -156,6 +201,7 @@ async function tryCreate(context: PortsContext, spec: LocalPortSpec): Promise<Lo
     ...deviceChange(null, port),
   ];
   if (await tryWrite(context, promised, changes)) return port;
+  if (spec.mac_address !== undefined) await refuseTakenMac(context.store, spec.mac_address);
   const named = fixed_ips.filter((each) => !promised.includes(each));
   if ((await findAdoptable(context.store, spec)) === null) await refuseIfTaken(context.store, spec.network_id, named);
   return null;
@@ -171,7 +217,7 @@ function newPort(spec: LocalPortSpec, fixed_ips: readonly FixedIp[], now_ms: num
     managed,
     adoptable: managed,
     fixed_ips,
-    mac_address: newMac(),
+    mac_address: spec.mac_address ?? newMac(),
     security_groups: spec.security_groups ?? [],
     allowed_address_pairs: spec.allowed_address_pairs ?? [],
     qos_policy_id: spec.qos_policy_id ?? null,
@@ -181,7 +227,11 @@ function newPort(spec: LocalPortSpec, fixed_ips: readonly FixedIp[], now_ms: num
 }
 
 /** Writes; afterwards the address book knows what became of its promises. False on a conflict. */
-async function tryWrite({ store, book }: PortsContext, promised: readonly FixedIp[], changes: readonly RecordChange[]): Promise<boolean> {
+export async function tryWrite(
+  { store, book }: PortsContext,
+  promised: readonly FixedIp[],
+  changes: readonly RecordChange[],
+): Promise<boolean> {
   let written = false;
   try {
     await store.write(changes);
@@ -195,7 +245,7 @@ async function tryWrite({ store, book }: PortsContext, promised: readonly FixedI
 }
 
 /** Addresses for wishes; those in `held` stay when they are wished for again (null: the port is new). `promised` are the ones that were free to choose. */
-async function chooseAddresses(
+export async function chooseAddresses(
   context: PortsContext,
   network_id: string,
   wishes: readonly WantedIp[],
@@ -248,8 +298,8 @@ function subnetFor(network_id: string, subnets: readonly LocalSubnet[], { subnet
   );
 }
 
-/** Always in the same order, so that two writes never wait for each other. */
-function guardsOf(network_id: string, fixed_ips: readonly FixedIp[]): readonly RecordChange[] {
+/** Updates of the guards of a network and of the subnets of addresses; always in the same order, so that two writes never wait for each other. */
+export function guardsOf(network_id: string, fixed_ips: readonly FixedIp[]): readonly RecordChange[] {
   const subnet_ids = [...new Set(fixed_ips.map((each) => each.subnet_id))].toSorted();
   return [network_id, ...subnet_ids].map((id) => updateOf(guardRecord(id)));
 }
@@ -268,10 +318,15 @@ async function whyNot(store: RecordStore, port: Port, added: readonly FixedIp[])
 }
 
 /** Throws the 409 for the first of these addresses that is taken. */
-async function refuseIfTaken(store: RecordStore, network_id: string, named: readonly FixedIp[]): Promise<void> {
+export async function refuseIfTaken(store: RecordStore, network_id: string, named: readonly FixedIp[]): Promise<void> {
   for (const each of named) {
     if ((await store.get('network.allocation', allocationId(each))) !== null) throw addressTaken(each.ip_address, network_id);
   }
+}
+
+async function refuseTakenMac(store: RecordStore, mac_address: string): Promise<void> {
+  const { kind, id } = macRecord(mac_address, '');
+  if ((await store.get(kind, id)) !== null) throw new NetworkFault(409, 'MacAddressInUse', `The mac address ${mac_address} is in use.`);
 }
 
 /** 46 random bits, marked as locally administered and as one station's (IEEE 802 §8.2). */

@@ -18,10 +18,18 @@ export type Common = {
 /** What the first start makes has a name of its own by which later starts find it, whatever it was renamed to; null: made by somebody. */
 export type Bootstrapped = { readonly bootstrap_key: string | null };
 
-/** A network of this machine; `host_reachable`: the host has a leg in it, at the gateways of its subnets. */
+/**
+ * A network of this machine; `host_reachable`: the host has a leg in it, at the gateways of its subnets; `is_external`: nothing but
+ * floating IPs comes from it, and everybody may see it (absent in records of older states: it is not).
+ */
 export type LocalNetwork = Common &
   Bootstrapped &
-  Omit<Network, 'subnets'> & { readonly host_reachable: boolean; readonly admin_state_up: boolean; readonly qos_policy_id: string | null };
+  Omit<Network, 'subnets'> & {
+    readonly host_reachable: boolean;
+    readonly is_external?: boolean;
+    readonly admin_state_up: boolean;
+    readonly qos_policy_id: string | null;
+  };
 
 /** A subnet of this machine. */
 export type LocalSubnet = Common &
@@ -41,8 +49,8 @@ export type LocalPort = Common &
     readonly port_security_enabled: boolean;
   };
 
-/** A security group; its rules are records of their own. */
-export type SecurityGroup = Common & { readonly stateful: boolean };
+/** A security group; its rules are records of their own. `is_default`: the one that its project has by itself. */
+export type SecurityGroup = Common & { readonly stateful: boolean; readonly is_default?: boolean };
 
 /** A rule of a security group; null means any. */
 export type SecurityGroupRule = Omit<Common, 'name' | 'tags'> & {
@@ -56,8 +64,27 @@ export type SecurityGroupRule = Omit<Common, 'name' | 'tags'> & {
   readonly remote_group_id: string | null;
 };
 
-/** A QoS policy; nothing enforces it here. */
+/** A QoS policy; its rules are records of their own. */
 export type QosPolicy = Common & { readonly shared: boolean };
+
+/** A limit of the bandwidth of a port: `ingress` is what it receives. Rates are kbit/s and, for bursts, kbit; 0: what suits the rate. */
+export type QosRule = {
+  readonly id: string;
+  readonly policy_id: string;
+  readonly type: 'bandwidth_limit';
+  readonly direction: 'ingress' | 'egress';
+  readonly max_kbps: number;
+  readonly max_burst_kbps: number;
+};
+
+/** An address of an external network, which stands for a fixed address of a port as long as it has one. */
+export type FloatingIp = Omit<Common, 'name'> & {
+  readonly floating_network_id: string;
+  readonly floating_ip_address: string;
+  readonly subnet_id: string;
+  readonly port_id: string | null;
+  readonly fixed_ip_address: string | null;
+};
 
 /** An address that is taken. */
 export type Allocation = FixedIp & { readonly port_id: string };
@@ -98,6 +125,24 @@ export function allocationId({ subnet_id, ip_address }: FixedIp): string {
 /** The record that takes a hardware address. */
 export function macRecord(mac_address: string, port_id: string): StoredRecord {
   return keyed(`mac/${mac_address}`, null, { port_id });
+}
+
+/** The record of a floating IP, found by its port as the name; a fixed address has no two of them. */
+export function floatingIpRecord(floating: FloatingIp): StoredRecord<FloatingIp> {
+  const { id, project_id, port_id, fixed_ip_address } = floating;
+  const unique_key = port_id === null ? null : `${port_id}/${fixed_ip_address ?? ''}`;
+  return { kind: 'network.floating_ip', id, project_id, name: port_id, unique_key, body: floating };
+}
+
+/** The record of a QoS policy. */
+export function qosPolicyRecord(policy: QosPolicy): StoredRecord<QosPolicy> {
+  return { kind: 'network.qos_policy', id: policy.id, project_id: policy.project_id, name: policy.name, unique_key: null, body: policy };
+}
+
+/** The record of a QoS rule, found by its policy as the name; a policy has one for each direction. */
+export function qosRuleRecord(rule: QosRule): StoredRecord<QosRule> {
+  const { id, policy_id, direction } = rule;
+  return { kind: 'network.qos_rule', id, project_id: null, name: policy_id, unique_key: `${policy_id}/${direction}`, body: rule };
 }
 
 /** The record by which a device's ports are found without reading all ports. */

@@ -1,4 +1,7 @@
-/** Security groups of this machine: kept and shown as Neutron does; what a load balancer lets in is decided by its listeners. */
+/**
+ * Security groups of this machine. They have effect where a load balancer names them for its VIPs (see network/traffic); tenants' own
+ * ports are plugged nowhere here, so that for those they are only kept.
+ */
 import type { Clock } from '../../../lib/clock.ts';
 import { newId } from '../../../lib/ids.ts';
 import { missing, NetworkFault } from './faults.ts';
@@ -8,7 +11,12 @@ import { RecordConflict } from '../record-store.ts';
 import type { RecordStore, StoredRecord } from '../record-store.ts';
 
 /** What security groups need. */
-export type SecurityGroupsContext = { readonly store: RecordStore; readonly clock: Clock };
+export type SecurityGroupsContext = {
+  readonly store: RecordStore;
+  readonly clock: Clock;
+  /** Called after a change of what is let through. */
+  readonly onTrafficChanged: () => Promise<void>;
+};
 
 /** What a rule is made of. */
 export type RuleSpec = Omit<SecurityGroupRule, 'id' | 'created_at' | 'updated_at' | 'revision_number'>;
@@ -26,7 +34,31 @@ export async function createSecurityGroup(
   return group;
 }
 
-/** Changes a group. Throws `NetworkFault` 404. */
+/**
+ * The group that each project has, and that its ports get when none is named: lets in what comes from the group itself. Made when it
+ * is first asked for.
+ */
+export async function defaultSecurityGroup({ store, clock }: SecurityGroupsContext, project_id: string): Promise<SecurityGroup> {
+  const find = async (): Promise<SecurityGroup | undefined> =>
+    (await store.list<SecurityGroup>('network.security_group', { unique_key: defaultKey(project_id) }))[0];
+  const present = await find();
+  if (present !== undefined) return present;
+  const description = 'Default security group';
+  const group = { ...newCommon(newId(), clock.now(), { name: DEFAULT, project_id, description }), stateful: true, is_default: true };
+  const rules = (['IPv4', 'IPv6'] as const).flatMap((ethertype) => {
+    const own = { ...anything, ethertype, project_id, security_group_id: group.id };
+    return [own, { ...own, direction: 'ingress', remote_group_id: group.id } as const].map((rule) => newRule(rule, clock.now()));
+  });
+  try {
+    await store.write([insertOf(groupRecord(group)), ...rules.map((rule) => insertOf(ruleRecord(rule)))]);
+    return group;
+  } catch (error) {
+    if (!(error instanceof RecordConflict)) throw error;
+    return (await find()) ?? group;
+  }
+}
+
+/** Changes a group. Throws `NetworkFault` 404, 409 for another name of a default group. */
 export async function updateSecurityGroup(
   { store, clock }: SecurityGroupsContext,
   id: string,
@@ -34,15 +66,19 @@ export async function updateSecurityGroup(
 ): Promise<SecurityGroup> {
   const before = await store.get<SecurityGroup>('network.security_group', id);
   if (before === null) throw missing.security_group(id);
+  if (before.is_default === true && change.name !== undefined && change.name !== before.name)
+    throw new NetworkFault(409, 'SecurityGroupCannotUpdateDefault', 'Updating default security group not allowed.');
   const after = { ...before, ...change, ...touched(before, clock.now()) };
   await store.write([updateOf(groupRecord(after))]);
   return after;
 }
 
-/** Removes a group with its rules. Throws `NetworkFault` 404, 409 while a port or a rule of another group names it. */
+/** Removes a group with its rules. Throws `NetworkFault` 404, 409 while a port or a rule of another group names it, or when it is a default group. */
 export async function deleteSecurityGroup({ store }: SecurityGroupsContext, id: string): Promise<void> {
   const group = await store.get<SecurityGroup>('network.security_group', id);
   if (group === null) throw missing.security_group(id);
+  if (group.is_default === true)
+    throw new NetworkFault(409, 'SecurityGroupCannotRemoveDefault', 'Insufficient rights for removing default security group.');
   const ports = await store.list<LocalPort>('network.port');
   const rules = await store.list<SecurityGroupRule>('network.security_group_rule');
   const isUsed =
@@ -54,7 +90,7 @@ export async function deleteSecurityGroup({ store }: SecurityGroupsContext, id: 
 }
 
 /** Stores a rule. Throws `NetworkFault` 409 when the group has the same rule already. */
-export async function createRule({ store, clock }: SecurityGroupsContext, spec: RuleSpec): Promise<SecurityGroupRule> {
+export async function createRule({ store, clock, onTrafficChanged }: SecurityGroupsContext, spec: RuleSpec): Promise<SecurityGroupRule> {
   const rule = newRule(spec, clock.now());
   try {
     await store.write([insertOf(ruleRecord(rule))]);
@@ -62,14 +98,16 @@ export async function createRule({ store, clock }: SecurityGroupsContext, spec: 
     if (!(error instanceof RecordConflict)) throw error;
     throw new NetworkFault(409, 'SecurityGroupRuleExists', 'Security group rule already exists.', { cause: error });
   }
+  await onTrafficChanged();
   return rule;
 }
 
 /** Removes a rule. Throws `NetworkFault` 404. */
-export async function deleteRule({ store }: SecurityGroupsContext, id: string): Promise<void> {
+export async function deleteRule({ store, onTrafficChanged }: SecurityGroupsContext, id: string): Promise<void> {
   const rule = await store.get<SecurityGroupRule>('network.security_group_rule', id);
   if (rule === null) throw missing.security_group_rule(id);
   await store.write([deleteOf(ruleRecord(rule))]);
+  await onTrafficChanged();
 }
 
 /** The rules of a group. */
@@ -92,8 +130,16 @@ function newRule(spec: RuleSpec, now_ms: number): SecurityGroupRule {
   return { ...spec, id: newId(), created_at, updated_at, revision_number };
 }
 
+const DEFAULT = 'default';
+
+function defaultKey(project_id: string): string {
+  return `default/${project_id}`;
+}
+
 function groupRecord(group: SecurityGroup): StoredRecord<SecurityGroup> {
-  return { kind: 'network.security_group', id: group.id, project_id: group.project_id, name: group.name, unique_key: null, body: group };
+  const { id, project_id, name } = group;
+  const unique_key = group.is_default === true ? defaultKey(project_id ?? '') : null;
+  return { kind: 'network.security_group', id, project_id, name, unique_key, body: group };
 }
 
 /** Found by its group as the name; unique by all that it says. */

@@ -16,7 +16,7 @@ import {
 import type { AllocationPool, Cidr } from './addresses.ts';
 import { invalidInput, missing, NetworkFault } from './faults.ts';
 import { allocationId, deleteOf, guardRecord, insertOf, networkRecord, newCommon, subnetRecord, touched, updateOf } from './records.ts';
-import type { Allocation, LocalNetwork, LocalPort, LocalSubnet } from './records.ts';
+import type { Allocation, FloatingIp, LocalNetwork, LocalPort, LocalSubnet } from './records.ts';
 import type { Turns } from './turns.ts';
 import { RecordConflict } from '../record-store.ts';
 import type { RecordStore } from '../record-store.ts';
@@ -28,12 +28,17 @@ export type TopologyContext = {
   readonly inTurn: Turns;
   /** Called after a network's records are gone, so that its bridge goes too. */
   readonly onNetworkDeleted: (network_id: string) => Promise<void>;
+  /** Called after a change of what the machine translates or filters. */
+  readonly onTrafficChanged: () => Promise<void>;
 };
 
 /** What a network may be given. */
 export type NetworkSpec = Pick<LocalNetwork, 'name' | 'project_id'> &
   Partial<
-    Pick<LocalNetwork, 'description' | 'shared' | 'mtu' | 'port_security_enabled' | 'host_reachable' | 'admin_state_up' | 'qos_policy_id'>
+    Pick<
+      LocalNetwork,
+      'description' | 'shared' | 'mtu' | 'port_security_enabled' | 'host_reachable' | 'is_external' | 'admin_state_up' | 'qos_policy_id'
+    >
   >;
 
 /** What a subnet may be given; `gateway_ip` absent: the first address, null: none. */
@@ -55,6 +60,7 @@ export function newNetwork(spec: NetworkSpec, now_ms: number, bootstrap_key: str
     port_security_enabled: spec.port_security_enabled ?? true,
     shared: spec.shared ?? false,
     host_reachable: spec.host_reachable ?? false,
+    is_external: spec.is_external ?? false,
     admin_state_up: spec.admin_state_up ?? true,
     qos_policy_id: spec.qos_policy_id ?? null,
   };
@@ -110,7 +116,8 @@ export async function deleteNetwork(context: TopologyContext, id: string): Promi
     if ((await store.get('network.network', id)) === null) throw missing.network(id);
     await closed(store, id, async () => {
       const ports = (await store.list<LocalPort>('network.port')).filter((port) => port.network_id === id);
-      if (ports.length > 0) {
+      const floating = (await store.list<FloatingIp>('network.floating_ip')).filter((each) => each.floating_network_id === id);
+      if (ports.length + floating.length > 0) {
         throw new NetworkFault(
           409,
           'NetworkInUse',
@@ -123,6 +130,7 @@ export async function deleteNetwork(context: TopologyContext, id: string): Promi
     });
   });
   await context.onNetworkDeleted(id);
+  await context.onTrafficChanged();
 }
 
 /** Stores a subnet. Throws `NetworkFault` 400, 404 or 409. */
@@ -136,6 +144,7 @@ export function createSubnet(context: TopologyContext, spec: SubnetSpec): Promis
     await refuseOverlap(store, network, subnet);
     const changes = [updateOf(guardRecord(network.id)), insertOf(subnetRecord(subnet)), insertOf(guardRecord(subnet.id))];
     await orMissing(store.write(changes), missing.network(network.id));
+    if (network.is_external === true) await context.onTrafficChanged();
     return subnet;
   });
 }
@@ -163,7 +172,7 @@ export function updateSubnet(
 }
 
 /** Removes a subnet. Throws `NetworkFault` 404, 409 while a port has an address of it. */
-export async function deleteSubnet({ store, inTurn }: TopologyContext, id: string): Promise<void> {
+export async function deleteSubnet({ store, inTurn, onTrafficChanged }: TopologyContext, id: string): Promise<void> {
   await inTurn(`subnet ${id}`, async () => {
     const subnet = await store.get<LocalSubnet>('network.subnet', id);
     if (subnet === null) throw missing.subnet(id);
@@ -178,6 +187,7 @@ export async function deleteSubnet({ store, inTurn }: TopologyContext, id: strin
       await store.write([deleteOf(subnetRecord(subnet))]);
     });
   });
+  await onTrafficChanged();
 }
 
 /** Does work while nobody can put anything into a network or subnet; opens it again when the work fails. */
@@ -204,14 +214,17 @@ async function orMissing(write: Promise<void>, fault: NetworkFault): Promise<voi
 async function refuseOverlap(store: RecordStore, network: LocalNetwork, subnet: LocalSubnet): Promise<void> {
   const cidr = readCidr(subnet.cidr);
   const networks = await store.list<LocalNetwork>('network.network');
-  const near = new Set(
-    networks.filter((each) => each.id === network.id || (network.host_reachable && each.host_reachable)).map((each) => each.id),
-  );
+  const near = new Set(networks.filter((each) => each.id === network.id || (onHost(network) && onHost(each))).map((each) => each.id));
   const rival = (await store.list<LocalSubnet>('network.subnet')).find(
     (each) => near.has(each.network_id) && overlaps(readCidr(each.cidr), cidr),
   );
   if (rival === undefined) return;
   throw invalidInput(`Requested subnet with cidr: ${subnet.cidr} for network: ${network.id} overlaps with another subnet`);
+}
+
+/** Whether the host itself has to do with a network's addresses. */
+function onHost({ host_reachable, is_external }: LocalNetwork): boolean {
+  return host_reachable || is_external === true;
 }
 
 function readCidr(text: string): Cidr {
