@@ -4,13 +4,14 @@
  * tells better than the requests per second.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
+import { NETNS_DIR } from '../../src/cloud/local/fabric/names.ts';
 import { freePort } from '../support/octavia.ts';
 import { p50p99, percentile, rounded } from './figures.ts';
 import type { BenchPart, BenchRun, Row } from './part.ts';
-import { amphoraPids, bear, type BenchMember, openPlace, pause, type Place, whyNoAmphorae } from './place.ts';
+import { amphoraPids, bear, type BenchMember, openPlace, pause, type Place, stateIdOf, whyNoAmphorae } from './place.ts';
 import { openClient, runSeries, type Series } from './requests.ts';
 import { type Scope, scoped } from './scope.ts';
 
@@ -27,8 +28,8 @@ async function measure(run: BenchRun, size: Size): Promise<Row[]> {
     const place = await openPlace(run, scope);
     const folder = mkdtempSync(join(run.folder, 't-'));
     const members = await startMembers(scope, folder, place.gateway_ip);
-    const bare = await startBare(scope, folder, place.gateway_ip, members);
     const { vip_address } = await bear(place, 'traffic', members);
+    const bare = await startBare(scope, folder, { place, vip_address }, members);
     const served: Target = { name: 'load balancer', url: `http://${vip_address}`, pids: () => haproxyPids(place) };
     const kept = await compare(run, 'kept connections', [bare, served], size.rounds, (target) => keptSeries(target, size.kept));
     const fresh = await compare(run, 'a connection per request', [bare, served], size.rounds, (target) => freshSeries(target, size.fresh));
@@ -126,23 +127,45 @@ async function startMembers(scope: Scope, folder: string, address: string): Prom
     ({ protocol_port }) =>
       `frontend f${protocol_port}\n  bind ${address}:${protocol_port}\n  http-request return status 200 content-type text/plain string ok\n`,
   );
-  await startHaproxy(scope, join(folder, 'members.cfg'), `${preamble}${fronts.join('')}`, address, members[0]?.protocol_port ?? 0);
+  await startHaproxy(scope, join(folder, 'members.cfg'), `${preamble}${fronts.join('')}`, {
+    address,
+    port: members[0]?.protocol_port ?? 0,
+  });
   return members;
 }
 
-/** What somebody would write by hand for the same purpose. */
-async function startBare(scope: Scope, folder: string, address: string, members: readonly BenchMember[]): Promise<Target> {
-  const port = await freePort();
+/** The port of the VIP that bare HAProxy listens on. */
+const BARE_PORT = 8080;
+
+/**
+ * What somebody would write by hand for the same purpose, in the namespace and at the address of the load balancer: the way of the
+ * packets costs both the same.
+ */
+async function startBare(
+  scope: Scope,
+  folder: string,
+  at: { readonly place: Place; readonly vip_address: string },
+  members: readonly BenchMember[],
+): Promise<Target> {
+  const { place, vip_address: address } = at;
+  const namespace = readdirSync(NETNS_DIR).find((name) => name.startsWith(`oct-${stateIdOf(place)}-`) && name.endsWith('-t'));
+  if (namespace === undefined) throw new Error('the load balancer has no traffic namespace');
   const servers = members.map((each, index) => `  server s${index} ${each.address}:${each.protocol_port}\n`).join('');
-  const text = `${preamble}  option forwardfor\nfrontend f\n  bind ${address}:${port}\n  default_backend b\nbackend b\n  balance roundrobin\n${servers}`;
-  const child = await startHaproxy(scope, join(folder, 'bare.cfg'), text, address, port);
-  return { name: 'bare HAProxy', url: `http://${address}:${port}`, pids: () => [child.pid ?? 0] };
+  const text = `${preamble}frontend f\n  bind ${address}:${BARE_PORT}\n  default_backend b\nbackend b\n  balance roundrobin\n${servers}`;
+  const child = await startHaproxy(scope, join(folder, 'bare.cfg'), text, { address, port: BARE_PORT, namespace });
+  return { name: 'bare HAProxy', url: `http://${address}:${BARE_PORT}`, pids: () => [child.pid ?? 0] };
 }
 
+/** Where a HAProxy listens; `namespace`: below /run/netns, absent: this one. */
+type Listening = { readonly address: string; readonly port: number; readonly namespace?: string };
+
 /** Runs HAProxy in the foreground until the end of the scope. Throws with its words when it does not listen within 10 s. */
-async function startHaproxy(scope: Scope, path: string, text: string, address: string, port: number): Promise<ChildProcess> {
+async function startHaproxy(scope: Scope, path: string, text: string, { address, port, namespace }: Listening): Promise<ChildProcess> {
   writeFileSync(path, text);
-  const child = spawn('haproxy', ['-db', '-f', path], { stdio: ['ignore', 'ignore', 'pipe'] });
+  // nsenter becomes the program, so the process is HAProxy's.
+  const enter = namespace === undefined ? [] : ['nsenter', `--net=${NETNS_DIR}/${namespace}`];
+  const [command = '', ...args] = [...enter, 'haproxy', '-db', '-f', path];
+  const child = spawn(command, args, { stdio: ['ignore', 'ignore', 'pipe'] });
   let said = '';
   child.stderr?.on('data', (chunk: Buffer) => (said += chunk.toString()));
   scope.after(() => child.kill('SIGKILL'));
