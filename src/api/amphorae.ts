@@ -1,10 +1,11 @@
 /** Amphorae, for administrators (api-ref "Amphora"). */
-import { condemnAmphora } from '../db/reconciliations.ts';
+import { askForConfiguration, condemnAmphora, removeFailedAmphora } from '../db/reconciliations.ts';
 import { lockRow } from '../db/rows.ts';
 import { amphoraStatistics, findLiveAmphora } from '../db/statistics.ts';
 import { type Amphora, Fault } from '../model/index.ts';
 import type { Answer, Call } from './call.ts';
-import { changeLoadBalancer, immutable } from './change.ts';
+import { immutable } from './change.ts';
+import { timestamp } from './deps.ts';
 import { enforce } from './policy/enforce.ts';
 import { notFound, showMany, showOne } from './read.ts';
 import { amphorae } from './resources.ts';
@@ -38,7 +39,7 @@ export async function showAmphoraStatistics(call: Call): Promise<Answer> {
 /** `PUT /amphorae/:id/failover`: this one is replaced. */
 export async function failoverAmphora(call: Call): Promise<Answer> {
   const { id, loadbalancer_id } = await findAmphora(call, 'put_failover');
-  if (loadbalancer_id === null) throw new Fault(409, `Amphora ${id} does not belong to a load balancer.`);
+  if (loadbalancer_id === null) throw orphaned(id);
   const { db } = call.deps;
   await db.tx(async (tx) => {
     // Unlike the failover of a load balancer, this one is refused in ERROR.
@@ -50,28 +51,27 @@ export async function failoverAmphora(call: Call): Promise<Answer> {
   return { status: 202 };
 }
 
-/** `PUT /amphorae/:id/config`: the agent gets its configuration anew, which every pass sees to. */
+/** `PUT /amphorae/:id/config`: the agent gets its configuration anew, whatever its load balancer does just now. */
 export async function configureAmphora(call: Call): Promise<Answer> {
-  const { loadbalancer_id } = await findAmphora(call, 'put_config');
-  if (loadbalancer_id !== null) {
-    const gate = { mutable: ['ACTIVE'] as const, refuse: () => immutable('Load Balancer', loadbalancer_id) };
-    await changeLoadBalancer(call, loadbalancer_id, gate, async ({ tree }) => ({
-      tree,
-      change: { action: 'update', owner: { type: 'loadbalancer', id: loadbalancer_id } },
-      result: true,
-    }));
-  }
+  const { id, loadbalancer_id } = await findAmphora(call, 'put_config');
+  if (loadbalancer_id === null) throw orphaned(id);
+  const { db } = call.deps;
+  await db.tx(async (tx) => {
+    await askForConfiguration(tx, id, loadbalancer_id);
+    await db.notify('reconcile', loadbalancer_id, tx);
+  });
   return { status: 202 };
 }
 
 /** `DELETE /amphorae/:id`: only one that is in ERROR; its load balancer gets another. */
 export async function deleteAmphora(call: Call): Promise<Answer> {
-  const { id, status, loadbalancer_id } = await findAmphora(call, 'delete');
-  const { db } = call.deps;
-  if (status !== 'ERROR') throw immutable('amphora', id);
+  const { id, loadbalancer_id } = await findAmphora(call, 'delete');
+  const { db, clock } = call.deps;
   await db.tx(async (tx) => {
-    if (!(await condemnAmphora(tx, id))) throw immutable('amphora', id);
+    if (!(await removeFailedAmphora(tx, id, timestamp(clock)))) throw immutable('amphora', id);
     if (loadbalancer_id !== null) await db.notify('reconcile', loadbalancer_id, tx);
   });
   return { status: 204 };
 }
+
+const orphaned = (id: string): Fault => new Fault(409, `Amphora ${id} does not belong to a load balancer.`);

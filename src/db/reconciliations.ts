@@ -221,4 +221,34 @@ export async function condemnAmphorae(tx: Tx, loadbalancer_id: string): Promise<
     .execute();
 }
 
+/** Asks for an amphora's agent to be given its configuration anew. Its load balancer may be in any state: nothing of it changes. */
+export async function askForConfiguration(tx: Tx, amphora_id: string, loadbalancer_id: string): Promise<void> {
+  await tx.updateTable('amphora').set({ config_due: true }).where('id', '=', amphora_id).execute();
+  await bumpGeneration(tx, loadbalancer_id);
+}
+
+/**
+ * Asks for an amphora in ERROR to be removed, whatever its load balancer does just now: it does not count any more, and is replaced
+ * anyway. One that no load balancer has is let go: its row is DELETED, so what runs under its name is a stray. False: it is not in ERROR.
+ */
+export async function removeFailedAmphora(tx: Tx, amphora_id: string, updated_at: string): Promise<boolean> {
+  const row = await tx
+    .updateTable('amphora')
+    .set({ status: sql`CASE WHEN loadbalancer_id IS NULL THEN 'DELETED' ELSE 'PENDING_DELETE' END`, updated_at })
+    .where('id', '=', amphora_id)
+    .where('status', '=', 'ERROR')
+    .returning('loadbalancer_id')
+    .executeTakeFirst();
+  if (row === undefined) return false;
+  if (row.loadbalancer_id === null) return true;
+  await tx
+    .updateTable('loadbalancer')
+    .set({ provisioning_status: 'PENDING_UPDATE' })
+    .where('id', '=', row.loadbalancer_id)
+    .where('provisioning_status', 'in', ['ACTIVE', 'ERROR'])
+    .execute();
+  await bumpGeneration(tx, row.loadbalancer_id);
+  return true;
+}
+
 const isReplaceable = (status: string): boolean => (replaceable as readonly string[]).includes(status);

@@ -160,6 +160,11 @@ for (const kind of ['ours', 'upstream'] as const) {
       assert.equal(started.server.certificate, pem.reveal());
     });
 
+    test('gives the agent a configuration of its own', async () => {
+      await agents.putAgentConfiguration(amphora, '[DEFAULT]\ndebug = True\n', 4, signal);
+      assert.equal(started.server.agent_conf, '[DEFAULT]\ndebug = True\n');
+    });
+
     test('removes the configuration, and again without harm', async () => {
       await agents.deleteHaproxy(amphora, lb, 5, signal);
       await agents.deleteHaproxy(amphora, lb, 5, signal);

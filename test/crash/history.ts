@@ -116,6 +116,8 @@ const userActions = {
   change_monitor: user.changeMonitor,
   change_shape: user.changeShape,
   rotate: user.rotate,
+  configure: user.configure,
+  remove_failed: user.removeFailed,
 } as const;
 
 async function act(story: Story, fate: () => Fate, mutate: Mutate | undefined): Promise<void> {
@@ -263,6 +265,7 @@ function judgeKept(world: World, tree: LoadBalancerTree): string[] {
   for (const amphora of tree.amphorae) {
     if (amphora.status !== 'ALLOCATED' || amphora.cert_busy)
       problems.push(`an amphora is ${amphora.status}, certificate busy: ${amphora.cert_busy}`);
+    if (amphora.config_due) problems.push('an agent was not configured anew');
     if (world.agents.configurationOf(amphora.compute_id ?? '') !== wanted) problems.push('an amphora runs an old configuration');
   }
   if (!world.network.ports.has(tree.loadbalancer.vip_port_id ?? '')) problems.push('it has no VIP port');

@@ -1,5 +1,12 @@
 /** What users, operators and bad luck do in a history, as the API would write it. */
-import { bumpGeneration, condemnAmphora, condemnAmphorae, insertReconciliation } from '../../src/db/reconciliations.ts';
+import {
+  askForConfiguration,
+  bumpGeneration,
+  condemnAmphora,
+  condemnAmphorae,
+  insertReconciliation,
+  removeFailedAmphora,
+} from '../../src/db/reconciliations.ts';
 import type { Tx } from '../../src/db/database.ts';
 import { sampleListenerRow, sampleLoadBalancer, sampleMember, sampleMonitor, samplePool } from '../support/sample-trees.ts';
 import { poison, unspeakable, type World } from './world.ts';
@@ -156,6 +163,32 @@ export const rotate = (world: World, id: string): Promise<boolean> =>
       .executeTakeFirst();
     if (due.numUpdatedRows > 0n) await bumpGeneration(tx, id);
     return due.numUpdatedRows > 0n;
+  });
+
+/** An administrator gives an agent its configuration anew. */
+export const configure = (world: World, id: string): Promise<boolean> =>
+  world.db.tx(async (tx) => {
+    const amphora = await tx
+      .selectFrom('amphora')
+      .select('id')
+      .where('loadbalancer_id', '=', id)
+      .where('status', '!=', 'DELETED')
+      .executeTakeFirst();
+    if (amphora !== undefined) await askForConfiguration(tx, amphora.id, id);
+    return amphora !== undefined;
+  });
+
+/** An amphora is in ERROR, as one of an older deployment may be, and an administrator deletes it. */
+export const removeFailed = (world: World, id: string): Promise<boolean> =>
+  world.db.tx(async (tx) => {
+    const amphora = await tx
+      .updateTable('amphora')
+      .set({ status: 'ERROR' })
+      .where('loadbalancer_id', '=', id)
+      .where('status', '=', 'ALLOCATED')
+      .returning('id')
+      .executeTakeFirst();
+    return amphora !== undefined && removeFailedAmphora(tx, amphora.id, '2026-01-01T00:00:00');
   });
 
 /** Deletes all members but one. */

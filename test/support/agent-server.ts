@@ -34,6 +34,8 @@ export class AgentServer {
   /** Leaves calls without an answer. */
   isSilent = false;
   certificate = '';
+  /** The agent's own configuration, as it was last put. */
+  agent_conf = '';
   running = false;
   boot_id = 'boot-1';
   readonly configurations = new Map<string, { text: string; loaded: string | null }>();
@@ -121,6 +123,9 @@ export class AgentServer {
         return { status: 200, body: { message: 'OK' } };
       case 'POST plug':
         return this.#plug(first === 'vip' ? [second] : [], call.body);
+      case 'PUT config':
+        this.agent_conf = call.body;
+        return { status: 202, body: { message: 'OK' } };
       case 'PUT certificate':
         this.certificate = call.body;
         return { status: 202, body: { message: 'OK' } };

@@ -150,9 +150,12 @@ function createPorts(
 function newPort(spec: PortSpec, lookups: Lookups, ports: ReadonlyMap<string, Port>): Port {
   const wanted = spec.fixed_ips.length > 0 ? spec.fixed_ips : [{ subnet_id: NOOP_SUBNET }];
   const fixed_ips = wanted.map((fixed) => ({ subnet_id: fixed.subnet_id, ip_address: lookups.addressFor(fixed, ports) }));
+  const id = newId();
   return {
     ...emptyPort,
-    id: newId(),
+    id,
+    // Interfaces are told apart by this.
+    mac_address: `fa:16:3e:${[0, 2, 4].map((at) => id.slice(at, at + 2)).join(':')}`,
     name: spec.name,
     network_id: spec.network_id || lookups.networkOf(wanted[0]?.subnet_id ?? ''),
     project_id: spec.project_id,

@@ -245,6 +245,11 @@ const cases: readonly {
     sight: observed([view({}, { cert_busy: true, status: 'ALLOCATED' })]),
     expected: ['renew_certificate'],
   },
+  {
+    name: 'its agent is to be configured anew',
+    sight: observed([view({}, { config_due: true, cert_busy: true, status: 'ALLOCATED' })]),
+    expected: ['configure_agent'],
+  },
   { name: 'all is done but the row', sight: observed([view()]), expected: ['allocate'] },
   {
     name: 'an instance belongs to no row',
@@ -428,7 +433,7 @@ test('what runs without being wanted is stopped, and what is held without runnin
   ]);
 });
 
-test('a port towards members is made anew when their subnets change', () => {
+test('a port towards members is made anew when their subnets change, or one of them asks for another kind of port', () => {
   const subnet = (id: string) =>
     [
       id,
@@ -436,16 +441,23 @@ test('a port towards members is made anew when their subnets change', () => {
     ] as const;
   const subnets = new Map([subnet('far'), subnet('near'), subnet('third')]);
   const pool = samplePool({ members: [sampleMember(1, { subnet_id: 'far' }), sampleMember(2, { subnet_id: 'near' })] });
+  const direct = samplePool({
+    members: [sampleMember(1, { subnet_id: 'far', vnic_type: 'direct' }), sampleMember(2, { subnet_id: 'near' })],
+  });
   const it = view({}, { status: 'ALLOCATED' });
-  const has = (...subnet_ids: string[]) => {
+  const has = (...subnet_ids: string[]) => having({}, pool, ...subnet_ids);
+  const having = (kind: Partial<Port>, wanted: typeof pool, ...subnet_ids: string[]) => {
     const fixed_ips = subnet_ids.map((subnet_id) => ({ subnet_id, ip_address: '10.0.0.9' }));
-    const its = port('far-port', memberPortName(it.amphora.id), instanceName(it.amphora.id), { network_id: 'far-net', fixed_ips });
+    const its = port('far-port', memberPortName(it.amphora.id), instanceName(it.amphora.id), { network_id: 'far-net', fixed_ips, ...kind });
     return next(
-      tree({}, [pool]),
+      tree({}, [wanted]),
       observed([{ ...it, ports: [...it.ports, its], instances: [instance(it.amphora, { port_ids: ['vrrp', 'far-port'] })] }], { subnets }),
     );
   };
   assert.deepEqual(has('near', 'far'), ['plug_network']);
   assert.deepEqual(has('far'), ['delete_port', 'create_member_port']);
   assert.deepEqual(has('far', 'third'), ['delete_port', 'create_member_port']);
+  assert.deepEqual(having({ vnic_type: 'direct' }, direct, 'near', 'far'), ['plug_network']);
+  assert.deepEqual(having({}, direct, 'near', 'far'), ['delete_port', 'create_member_port']);
+  assert.deepEqual(having({ vnic_type: 'direct' }, pool, 'near', 'far'), ['delete_port', 'create_member_port']);
 });
