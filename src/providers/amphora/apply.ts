@@ -1,5 +1,5 @@
 /** Carries out one step. A row is written before the call that it makes findable, and again with what the call returned. */
-import { CloudRefusal, type InstanceFile, type InstanceSpec } from '../../cloud/compute.ts';
+import { CloudRefusal, type Instance, type InstanceFile, type InstanceSpec } from '../../cloud/compute.ts';
 import type { Port } from '../../cloud/network.ts';
 import { insertAmphora as insertAmphoraRow, recordHeard, recordVip, updateAmphora } from '../../db/amphorae.ts';
 import type { Tx } from '../../db/database.ts';
@@ -258,7 +258,7 @@ async function createInstance(doing: Doing, view: AmphoraView): Promise<Wait | v
       files: tools.bootFiles(lb, amphora, certificate),
     });
     await pass.write((tx) =>
-      setAmphora(tx, doing, amphora.id, { compute_id: instance.compute_id, status: 'BOOTING', lb_network_ip: instance.lb_network_ip }),
+      setAmphora(tx, doing, amphora.id, { compute_id: instance.compute_id, status: 'BOOTING', ...seenOf(instance) }),
     );
   } catch (error) {
     if (!(error instanceof CloudRefusal)) throw error;
@@ -267,6 +267,14 @@ async function createInstance(doing: Doing, view: AmphoraView): Promise<Wait | v
   }
 }
 
+/** What the cloud says of an instance that its amphora shows. */
+const seenOf = ({ lb_network_ip, cached_zone, image_id, compute_flavor }: Instance): Partial<Amphora> => ({
+  lb_network_ip,
+  cached_zone,
+  image_id,
+  compute_flavor,
+});
+
 async function recordInstance(doing: Doing, amphora_id: string, compute_id: string): Promise<void> {
   const instance = viewOf(doing, amphora_id).instances.find((each) => each.compute_id === compute_id);
   if (!instance) return;
@@ -274,10 +282,7 @@ async function recordInstance(doing: Doing, amphora_id: string, compute_id: stri
   await doing.pass.write((tx) =>
     setAmphora(tx, doing, amphora_id, {
       compute_id,
-      lb_network_ip: instance.lb_network_ip,
-      cached_zone: instance.cached_zone,
-      image_id: instance.image_id,
-      compute_flavor: instance.compute_flavor,
+      ...seenOf(instance),
       boot_started_ms: amphora.boot_started_ms ?? instance.created_ms,
       ...(amphora.status === 'PENDING_CREATE' ? { status: 'BOOTING' as const } : {}),
     }),
