@@ -3,6 +3,7 @@ import type { Socket } from 'node:net';
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest, type HTTPMethods } from 'fastify';
 import type { Caller } from '../cloud/identity.ts';
 import { newId } from '../lib/ids.ts';
+import { Secret } from '../lib/secret.ts';
 import { acceptsJson } from './http/accept.ts';
 import { readJson } from './http/body.ts';
 import type { Answer } from './call.ts';
@@ -95,6 +96,7 @@ async function answerCall(
   const answer = await match.handler({
     deps,
     caller,
+    token: secretToken(request),
     method: request.method,
     path,
     params: match.params,
@@ -104,6 +106,11 @@ async function answerCall(
   });
   return send(request, reply, answer);
 }
+
+const secretToken = ({ headers }: FastifyRequest): Secret | null => {
+  const token = headers['x-auth-token'];
+  return typeof token === 'string' ? new Secret(token) : null;
+};
 
 /** Who calls, with the rights that the policy gives. Throws `Fault` 401 or 503. */
 async function callerOf(deps: ApiDeps, request: FastifyRequest): Promise<Caller> {

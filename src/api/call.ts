@@ -1,5 +1,6 @@
 /** One request on its way through the API, and its answer. */
 import type { Caller } from '../cloud/identity.ts';
+import type { Secret } from '../lib/secret.ts';
 import type { ApiDeps } from './deps.ts';
 import type { QueryArgs } from './http/query.ts';
 
@@ -7,6 +8,8 @@ import type { QueryArgs } from './http/query.ts';
 export type Call = {
   readonly deps: ApiDeps;
   readonly caller: Caller;
+  /** The caller's token, for what is asked of other services in its name; null: there is none. */
+  readonly token: Secret | null;
   readonly method: string;
   /** The URL's path without query, as it came. */
   readonly path: string;

@@ -2,6 +2,7 @@
 import type { FastifyInstance } from 'fastify';
 import type { Identity } from '../cloud/identity.ts';
 import type { NetworkCatalog, PortService } from '../cloud/network.ts';
+import type { Secrets } from '../cloud/secrets.ts';
 import type { Database, Reader } from '../db/database.ts';
 import type { Limits } from '../db/quotas.ts';
 import type { Clock } from '../lib/clock.ts';
@@ -71,15 +72,6 @@ export type ApiOptions = ListenerLimits &
     readonly port_lease_ms: number;
   };
 
-/** Where certificates are kept. */
-export interface CertificateCatalog {
-  /**
-   * Which of these references cannot be read as a certificate with its key (`certificate`), as authorities or as a list of
-   * revoked certificates; in the order in which they were given.
-   */
-  findUnreadable(refs: readonly (string | null)[], kind: 'certificate' | 'authority' | 'revocation'): Promise<readonly (string | null)[]>;
-}
-
 /** Everything the API is given. */
 export type ApiDeps = {
   readonly db: Database;
@@ -89,7 +81,7 @@ export type ApiDeps = {
   /** Provider name → provider. */
   readonly providers: ReadonlyMap<string, ApiProvider>;
   /** Without it references to certificates are taken as they are. */
-  readonly certificates?: CertificateCatalog;
+  readonly secrets?: Secrets;
   readonly options: ApiOptions;
   /** The rules in force now; they change when their file does. Without it those built in hold. */
   readonly policy?: () => Policy;

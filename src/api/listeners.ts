@@ -64,7 +64,7 @@ async function checkCertificatesOf(call: Call, loadbalancer: LoadBalancer, body:
   if (!mayHaveTls(body['protocol'])) return;
   const { clock, options } = call.deps;
   newListener(body, loadbalancer.id, { project_id: loadbalancer.project_id, now: '', now_ms: clock.now(), options });
-  await checkCertificates(call, body);
+  await checkCertificates(call, body, { project_id: loadbalancer.project_id });
 }
 
 /** The listener of the route. Throws `Fault` 403 or 404. */
@@ -92,8 +92,9 @@ export const withListener = (tree: LoadBalancerTree, listener: ListenerTree): Lo
 /** `PUT /listeners/:id` */
 export async function updateListener(call: Call): Promise<Answer> {
   const body = readObject(call, listeners, bodies.listener.put);
-  const { id, loadbalancer_id, protocol } = await findListener(call, 'put');
-  if (mayHaveTls(protocol)) await checkCertificates(call, body);
+  const stored = await findListener(call, 'put');
+  const { id, loadbalancer_id, protocol, project_id } = stored;
+  if (mayHaveTls(protocol)) await checkCertificates(call, body, { project_id, before: stored });
   const answer = await changeLoadBalancer(call, loadbalancer_id, partGate, async ({ tx, tree, now }) => {
     const before = listenerIn(tree, id);
     const change = { ...listenerChange(call, body, before), ...updatedIdentity(now) };

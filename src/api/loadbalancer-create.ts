@@ -47,7 +47,7 @@ export async function createLoadBalancer(call: Call): Promise<Answer> {
     action: 'create',
     owner: { type: 'loadbalancer', id: loadbalancer.id },
   });
-  for (const part of partsWithCertificates(body)) await checkCertificates(call, part);
+  for (const part of partsWithCertificates(body)) await checkCertificates(call, part, { project_id });
   const fence = await store(call, loadbalancer, graph, tags, choice);
   const placed = await place(call, loadbalancer, fence);
   return { status: 201, body: presentGraph(placed, tags, graph) };

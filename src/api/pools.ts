@@ -29,7 +29,7 @@ export async function createPool(call: Call): Promise<Answer> {
   if (((body['members'] as unknown[] | null | undefined) ?? []).length > 0 || (body['healthmonitor'] ?? null) !== null)
     throw refusal('members and healthmonitor can only be given when a whole load balancer is created.');
   enforce(call, 'pool', 'post', project_id);
-  await checkCertificates(call, body);
+  await checkCertificates(call, body, { project_id });
   const answer = await changeLoadBalancer(call, loadbalancer_id, partGate, async (space) => {
     const { tx, tree, now } = space;
     const pool = newPool(body, loadbalancer_id, { project_id, now, now_ms: call.deps.clock.now(), options: call.deps.options });
@@ -95,9 +95,10 @@ export const withPool = (tree: LoadBalancerTree, pool: PoolTree): LoadBalancerTr
 /** `PUT /pools/:id` */
 export async function updatePool(call: Call): Promise<Answer> {
   const body = readObject(call, pools, bodies.pool.put);
-  const { id, loadbalancer_id, project_id } = await findPool(call, call.params['id'] ?? '');
+  const stored = await findPool(call, call.params['id'] ?? '');
+  const { id, loadbalancer_id, project_id } = stored;
   enforce(call, 'pool', 'put', project_id);
-  await checkCertificates(call, body);
+  await checkCertificates(call, body, { project_id, before: stored });
   const answer = await changeLoadBalancer(call, loadbalancer_id, partGate, async (space) => {
     const { tx, tree, now } = space;
     const before = poolIn(tree, id);

@@ -88,8 +88,20 @@ export async function startControllers(parts: ControllerParts, roles: Roles): Pr
 
 async function listen(parts: ControllerParts, providers: ReadonlyMap<string, Provider<unknown, Step, Tx>>): Promise<FastifyInstance> {
   const { config, db, identity, cloud, clock, log, facades, policy } = parts;
-  const { catalog, ports } = cloud;
-  const app = createApi({ db, identity, catalog, ports, providers, options: apiOptions(config), policy, clock, log, plugins: facades });
+  const { catalog, ports, secrets } = cloud;
+  const app = createApi({
+    db,
+    identity,
+    catalog,
+    ports,
+    ...(secrets !== null && { secrets }),
+    providers,
+    options: apiOptions(config),
+    policy,
+    clock,
+    log,
+    plugins: facades,
+  });
   await app.listen({ host: config.api_settings.bind_host, port: config.api_settings.bind_port });
   return app;
 }

@@ -1,6 +1,5 @@
 /** Chooses who checks tokens (`[api_settings] auth_strategy`): a Keystone, the embedded identity, or nobody. */
 import { randomBytes } from 'node:crypto';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { writeClientFiles } from '../cloud/local/client-files.ts';
 import type { Identity } from '../cloud/identity.ts';
@@ -16,6 +15,7 @@ import { writeFileAtomic } from '../lib/atomic-file.ts';
 import { systemClock } from '../lib/clock.ts';
 import type { Logger } from '../lib/log.ts';
 import { Secret } from '../lib/secret.ts';
+import { secretFile } from './secret-file.ts';
 import { type State, StartRefused } from './state.ts';
 
 /** Who checks tokens, and what else depends on it. */
@@ -111,12 +111,4 @@ async function openEmbedded({ config, state, store, base_url, tell }: IdentityPa
   const isOpen = auth_strategy === 'noauth' || auth_strategy === 'testing';
   const identity = isOpen ? createNoAuth() : local;
   return { identity, local: isOpen ? null : local, service_project_id: project_ids.service, close: () => Promise.resolve() };
-}
-
-/** A secret that is drawn once and kept in a file of its own. */
-function secretFile(path: string, draw: () => string): string {
-  if (existsSync(path)) return readFileSync(path, 'utf8').trim();
-  const text = draw();
-  writeFileSync(path, `${text}\n`, { mode: 0o600, flag: 'wx' });
-  return text;
 }

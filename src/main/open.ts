@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { dirname } from 'node:path';
 import type { FastifyInstance } from 'fastify';
+import { defaultServices, keyManagerService } from '../api/identity/catalog.ts';
 import { registerIdentity } from '../api/identity/register.ts';
 import { registerNetwork } from '../api/network/register.ts';
 import { FakeCompute } from '../cloud/fake/compute.ts';
@@ -21,6 +22,7 @@ import { type AmphoraCloud, amphoraTools, openAgents } from './amphora-tools.ts'
 import type { ControllerParts } from './controllers.ts';
 import type { LocalCloud } from './local-cloud.ts';
 import { openIdentity } from './open-identity.ts';
+import { openSecrets } from './secrets.ts';
 import { openPolicy } from './policy-files.ts';
 import { type State, StartRefused } from './state.ts';
 
@@ -41,7 +43,9 @@ export async function open(config: Config, state: State, base_url: string, log: 
     const identity = await openIdentity({ config, state, store, base_url, log, tell });
     const policy = openPolicy(config, dirname(process.env['OCTAVIA_CONFIG'] ?? ''), systemClock, log);
     const pki = await openPki(config);
-    const { cloud, local, network, fake } = await openCloud(config, state, store, identity.service_project_id, log, tell);
+    const keys = await openSecrets({ config, state, store, db, pki, log });
+    const { cloud: place, local, network, fake } = await openCloud(config, state, store, identity.service_project_id, log, tell);
+    const cloud = { ...place, secrets: keys.secrets };
     const agents =
       config.controller_worker.amphora_driver === 'amphora_noop_driver'
         ? new FakeAgents({ compute: fake ?? new FakeCompute({ clock: systemClock, newId: randomUUID }) })
@@ -49,8 +53,10 @@ export async function open(config: Config, state: State, base_url: string, log: 
     const facades: ((app: FastifyInstance) => void)[] = [];
     if (identity.local !== null) {
       const service = identity.local;
-      facades.push((app) => registerIdentity(app, { identity: service, base_url: config.api_settings.api_base_uri }));
+      const services = keys.keyManager === null ? defaultServices : [...defaultServices, keyManagerService];
+      facades.push((app) => registerIdentity(app, { identity: service, base_url: config.api_settings.api_base_uri, services }));
     }
+    facades.push(...keys.facades(identity.identity));
     // With a Keystone, networks are looked up where its catalog says.
     if (network !== null && config.api_settings.auth_strategy !== 'keystone') {
       facades.push((app) => registerNetwork(app, { network, identity: identity.identity, base_url: config.api_settings.api_base_uri }));
@@ -119,7 +125,7 @@ async function openPki(config: Config): Promise<Pki> {
 }
 
 type OpenedCloud = {
-  readonly cloud: AmphoraCloud;
+  readonly cloud: Omit<AmphoraCloud, 'secrets'>;
   readonly local: LocalCloud | null;
   readonly network: LocalNetworkService | null;
   readonly fake: FakeCompute | null;
@@ -139,7 +145,6 @@ async function openCloud(config: Config, state: State, store: RecordStore, proje
       compute: local.compute,
       ports: local.network,
       catalog: local.network,
-      secrets: null,
       boot_network_ids,
       controllers: controllers.length > 0 ? controllers : here,
     };
@@ -151,7 +156,7 @@ async function openCloud(config: Config, state: State, store: RecordStore, proje
   const network = network_driver === 'network_noop_driver' ? null : createLocalNetwork({ store });
   const ports = network ?? createNoopNetwork();
   return {
-    cloud: { compute: fake, ports, catalog: ports, secrets: null, boot_network_ids: [], controllers: [] },
+    cloud: { compute: fake, ports, catalog: ports, boot_network_ids: [], controllers: [] },
     local: null,
     network,
     fake,

@@ -5,10 +5,13 @@
 import { createApi } from '../../src/api/app.ts';
 import { type ApiDeps, defaultApiOptions } from '../../src/api/deps.ts';
 import { createNoopNetwork } from '../../src/cloud/fake/network.ts';
+import { FakeSecrets } from '../../src/cloud/fake/secrets.ts';
 import { openDatabase } from '../../src/db/database.ts';
 import { migrate } from '../../src/db/migrate.ts';
 import { systemClock } from '../../src/lib/clock.ts';
 import { createLogger } from '../../src/lib/log.ts';
+import { Secret } from '../../src/lib/secret.ts';
+import { fixtureText } from '../support/tls-fixtures.ts';
 import { startInstantWorker } from '../support/instant-worker.ts';
 import { referenceNoopProvider, referenceProvider } from './reference-provider.ts';
 
@@ -21,8 +24,12 @@ const id = (digit: number): string => {
   const text = repeated(digit).split('-');
   return [text[0], text[1], `4${text[2]?.slice(1)}`, `8${text[3]?.slice(1)}`, text[4]].join('-');
 };
-/** The certificates that the recording knows. */
-const known = { certificate: [1, 2, 3].map(id), authority: [1, 2, 3, 4].map(id), revocation: [5].map(id) };
+/** The certificates that the recording knows: three with their keys, an authority and its list. */
+const secrets = new FakeSecrets();
+for (const digit of [1, 2, 3])
+  secrets.putCertificate(id(digit), { certificate: fixtureText('rsa.crt'), key: new Secret(fixtureText('rsa.key')) });
+secrets.putPayload(id(4), fixtureText('issuer.crt'));
+secrets.putPayload(id(5), fixtureText('issuer.crl'));
 const deps: ApiDeps = {
   db,
   identity: {
@@ -38,7 +45,7 @@ const deps: ApiDeps = {
   },
   catalog: network,
   ports: network,
-  certificates: { findUnreadable: async (refs, kind) => refs.filter((ref) => !(known[kind] ?? []).includes(ref ?? '')) },
+  secrets,
   providers: new Map([
     ...['amphora', 'octavia'].map((name) => [name, referenceProvider] as const),
     ...['noop_driver', 'noop_driver-alt'].map((name) => [name, referenceNoopProvider] as const),

@@ -54,7 +54,7 @@ test('the first start makes users once; a later one keeps their passwords', asyn
   const { store, clock, identity } = await world();
   assert.equal((await another(store, clock).bootstrap(passwords)).created, false);
   assert.deepEqual((await identity.projects.list()).map((project) => project.name).toSorted(), ['admin', 'demo', 'service']);
-  assert.equal((await identity.roles.list()).length, 9);
+  assert.equal((await identity.roles.list()).length, 12);
 });
 
 test('two first starts at once make one admin', async () => {

@@ -27,6 +27,8 @@ export type ApiTestOptions = {
   readonly worker?: boolean;
   /** Token → its caller; without it everybody is an administrator and needs no token. */
   readonly callers?: Readonly<Record<string, Partial<Caller>>>;
+  /** More parts, built on the test's database. */
+  readonly parts?: (db: Database, identity: Identity) => Partial<ApiDeps>;
 };
 
 /** A request of a test, and what came back. */
@@ -66,10 +68,11 @@ export async function withApi(t: TestContext, chosen: ApiTestOptions = {}): Prom
   const compute = { findRefusal: chosen.refusalOf ?? (async () => null) };
   const provider = { metadata: amphoraMetadata({ compute, catalog: network }), ...(chosen.provider ?? { validate: () => undefined }) };
   const silent: ApiProvider = { ...provider, metadata: noopMetadata };
+  const identity = testIdentity(chosen.callers);
   const deps: ApiDeps = {
     db,
 
-    identity: testIdentity(chosen.callers),
+    identity,
     catalog: network,
     ports: network,
     providers: new Map([
@@ -80,6 +83,7 @@ export async function withApi(t: TestContext, chosen: ApiTestOptions = {}): Prom
     clock: systemClock,
     log: silentLogger,
     ...(chosen.healthChecks !== undefined && { healthChecks: chosen.healthChecks }),
+    ...chosen.parts?.(db, identity),
   };
   const app = createApi(deps);
   const worker = chosen.worker === false ? null : await startInstantWorker(db, { hints: false });

@@ -33,7 +33,17 @@ export type RecordKind =
   | 'network.qos_rule'
   | 'network.floating_ip'
   | 'compute.instance'
-  | 'pki.authority';
+  | 'pki.authority'
+  | 'secrets.secret'
+  | 'secrets.retired_secret'
+  | 'secrets.container'
+  | 'secrets.retired_container'
+  | 'secrets.payload'
+  | 'secrets.notes'
+  | 'secrets.acl'
+  | 'secrets.grant'
+  | 'secrets.consumer'
+  | 'secrets.use';
 
 /** One change of a record; a list of them is carried out as a whole or not at all. */
 export type RecordChange =

@@ -114,5 +114,14 @@ export const certificates = {
   ),
   signing_digest: text('sha256', 'Digest of signatures.', { choices: ['sha256', 'sha384', 'sha512'] }),
   cert_validity_time: integer(2_592_000, 'How long the certificate of an amphora is valid.', { unit: 'seconds', min: 60 }),
+  secrets_keys: secret(
+    null,
+    'Keys (32 characters and more each, commas between) that encrypt secrets of the embedded key manager at rest: the first encrypts, all decrypt; not set: one is drawn into secrets.key in the state folder.',
+  ),
+  max_allowed_secret_in_bytes: integer(20_000, 'Largest payload that the embedded key manager takes.', {
+    unit: 'bytes',
+    min: 1,
+    max: 65_536,
+  }),
   storage_path: text('/var/lib/octavia/certificates/', 'Folder of local_cert_manager.', { local: '${local.state_dir}/certificates/' }),
 } as const;

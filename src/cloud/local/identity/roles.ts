@@ -5,7 +5,7 @@ import type { Assignment, Role, Scope } from './records.ts';
 import { RecordConflict } from '../record-store.ts';
 import type { RecordStore } from '../record-store.ts';
 
-/** Every role there is: Keystone's default ones and those of Octavia's "advanced" policy. */
+/** Every role there is: Keystone's default ones, those of Octavia's "advanced" policy, and Barbican's. */
 export const roleNames: readonly string[] = [
   'admin',
   'member',
@@ -16,6 +16,9 @@ export const roleNames: readonly string[] = [
   'load-balancer_member',
   'load-balancer_quota_admin',
   'load-balancer_admin',
+  'creator',
+  'observer',
+  'audit',
 ];
 
 /** Who has the role on the left has those on the right too, as Keystone's bootstrap has it. */
