@@ -5,9 +5,9 @@ import { writeFileAtomic } from '../lib/atomic-file.ts';
 import { isUuid } from '../lib/ids.ts';
 import { refuse } from './answers.ts';
 import { readIfThere } from './files.ts';
-import { md5Of } from './haproxy-service.ts';
 import { loadBalancerPlaces } from './places.ts';
 import type { Places } from './places.ts';
+import { md5Of } from './runtime/wanted.ts';
 
 /** Throws a refusal with 400 unless the text holds a certificate and its key. */
 export function checkServerPem(pem: string): void {

@@ -1,30 +1,35 @@
 /** The configuration of the amphora's load balancer: what was accepted, what the running worker holds, and how one becomes the other. */
-import { createHash } from 'node:crypto';
-import { copyFile, mkdir, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { writeFileAtomic } from '../lib/atomic-file.ts';
 import { isUuid } from '../lib/ids.ts';
-import type { LoadedConfig } from '../wire/agent-api.ts';
+import type { ChangeCounts, ChangeReport, LoadedConfig } from '../wire/agent-api.ts';
 import { Refusal, refuse } from './answers.ts';
 import { readIfThere, readJsonIfThere, replaceFile } from './files.ts';
 import { statsSocketOf } from './haproxy-config.ts';
 import type { HaproxyProcess } from './haproxy-process.ts';
-import { checkListsOf, listNames } from './runtime/lists.ts';
 import type { Log } from './log.ts';
 import { loadBalancerPlaces } from './places.ts';
 import type { Places } from './places.ts';
+import { ChangeLog } from './runtime/change-log.ts';
+import { Changer } from './runtime/changer.ts';
+import type { Changed, Wanted } from './runtime/changer.ts';
+import { HeldFile } from './runtime/held.ts';
+import type { Held } from './runtime/held.ts';
+import { checkListsOf, listNames, removeUnusedLists } from './runtime/lists.ts';
+import { md5Of, wantedOf } from './runtime/wanted.ts';
+import type { Processes } from './unix-socket.ts';
 
 /** What came with the file last accepted. */
 type Accepted = { readonly md5: string; readonly generation: number };
-
-/** What a worker was started with: `fingerprint` covers the configuration and the files that it names. */
-type Loaded = { readonly loadbalancer_id: string; readonly pid: number; readonly md5: string; readonly fingerprint: string };
 
 /** Stores and runs the configuration of one load balancer. Changes must not overlap; the REST API runs them one by one. */
 export class HaproxyService {
   readonly #places: Places;
   readonly #haproxy: HaproxyProcess;
   readonly #log: Log;
-  readonly #loadedFile: string;
+  readonly #held: HeldFile;
+  readonly #changer: Changer;
+  readonly #changes: ChangeLog;
   /** Of the configuration and certificates that passed the last check: they need none again (it takes 40 ms). */
   #checked = '';
   #statsSocket: Promise<string | undefined> | undefined;
@@ -35,7 +40,9 @@ export class HaproxyService {
     this.#places = places;
     this.#haproxy = haproxy;
     this.#log = log;
-    this.#loadedFile = `${places.run_dir}/loaded.json`;
+    this.#held = new HeldFile(places.run_dir);
+    this.#changer = new Changer(this.#held, log);
+    this.#changes = new ChangeLog(places.run_dir);
   }
 
   /** Has something done before each reload; it may fail. */
@@ -75,38 +82,63 @@ export class HaproxyService {
       throw refuse(400, 'Invalid request', complaint);
     }
     await rename(places.offered, places.config);
-    this.#checked = await this.#fingerprint(loadbalancer_id, text.toString('utf8'));
+    this.#checked = (await wantedOf(this.#places, loadbalancer_id, text.toString('utf8'))).fingerprint;
     await replaceFile(places.accepted, JSON.stringify({ md5, generation } satisfies Accepted));
     return md5;
   }
 
   /**
-   * Makes HAProxy run with the configuration: nothing when it does already, a start when it does not run, else a reload.
+   * Makes HAProxy run with the configuration: nothing when it does already, a start when it does not run, else commands or a reload.
    * Throws a refusal: 404 without a configuration, 400 when the check fails by now, 500 when HAProxy does not come up; then
    * it goes on with what it had.
    */
-  async run(loadbalancer_id: string): Promise<void> {
-    const places = loadBalancerPlaces(this.#places, loadbalancer_id);
-    const text = await readIfThere(places.config);
-    if (text === undefined) throw refuse(404, 'Load balancer Not Found', `No configuration of ${loadbalancer_id}`);
-    const fingerprint = await this.#fingerprint(loadbalancer_id, text);
-    const wanted = await this.#haproxy.wantedConfig();
-    const before = wanted === undefined ? undefined : await this.#haproxy.processes();
-    const loaded = await this.#loaded();
-    if (before?.worker !== undefined && loaded?.pid === before.worker && loaded.fingerprint === fingerprint) return;
-    this.#statsSocket = undefined;
-    const complaint = fingerprint === this.#checked ? undefined : await this.#haproxy.complaint(places.config);
+  async run(loadbalancer_id: string): Promise<ChangeReport> {
+    const begun = performance.now();
+    const wanted = await this.#wanted(loadbalancer_id);
+    const done = await this.#follow(loadbalancer_id, wanted);
+    const report = { ...done, took_ms: Math.round(performance.now() - begun) };
+    await this.#changes.note(report);
+    return report;
+  }
+
+  /** How changes were made. */
+  async changes(): Promise<ChangeCounts> {
+    const [counts, held, processes] = [await this.#changes.counts(), await this.#held.read(), await this.#haproxy.processes()];
+    return { ...counts, old_workers: processes?.oldWorkers.length ?? 0, leaving: Object.keys(held?.extra ?? {}).length };
+  }
+
+  async #follow(loadbalancer_id: string, wanted: Wanted): Promise<Omit<ChangeReport, 'took_ms'>> {
+    const { config } = loadBalancerPlaces(this.#places, loadbalancer_id);
+    const isWanted = (await this.#haproxy.wantedConfig()) !== undefined;
+    const before = isWanted ? await this.#haproxy.processes() : undefined;
+    const held = before?.worker === undefined ? undefined : await this.#heldBy(loadbalancer_id, before, async () => wanted);
+    if (held?.fingerprint === wanted.fingerprint && !held.is_unsure) return { how: 'nothing', commands: 0, reason: null };
+    const complaint = wanted.fingerprint === this.#checked ? undefined : await this.#haproxy.complaint(config);
     if (complaint !== undefined) throw refuse(400, 'Invalid request', complaint);
+    const changed = held === undefined ? { reason: 'it is not known what the worker holds' } : await this.#byCommands(held, wanted);
+    if (!('reason' in changed)) return { how: 'commands', commands: changed.commands, reason: null };
+    this.#statsSocket = undefined;
     try {
       if (before !== undefined) await this.#beforeReload().catch(() => undefined);
       const isRunning = before?.worker !== undefined;
-      const pid = isRunning ? await this.#haproxy.reload(places.config, before) : await this.#haproxy.start(places.config);
-      await this.#remember({ loadbalancer_id, pid, md5: md5Of(text), fingerprint });
-      this.#statsSocket = undefined;
+      const pid = isRunning ? await this.#haproxy.reload(config, before) : await this.#haproxy.start(config);
+      await this.#remember(loadbalancer_id, pid, wanted);
+      if (!isRunning) return { how: 'start', commands: 0, reason: null };
+      this.#log('info', 'HAProxy was reloaded', { loadbalancer_id, reason: changed.reason });
+      return { how: 'reload', commands: 0, reason: changed.reason };
     } catch (error) {
-      if (error instanceof Refusal && before?.worker !== undefined) await this.#takeBack(loadbalancer_id);
+      if (error instanceof Refusal && held !== undefined) await this.#takeBack(held);
       throw error;
+    } finally {
+      this.#statsSocket = undefined;
     }
+  }
+
+  async #byCommands(held: Held, wanted: Wanted): Promise<Changed> {
+    const { lists } = loadBalancerPlaces(this.#places, held.loadbalancer_id);
+    const changed = await this.#changer.change(held, wanted, { statsSocket: statsSocketOf(held.text), lists_folder: lists });
+    if (!('reason' in changed)) await removeUnusedLists(this.#places, held.loadbalancer_id, [wanted.text]);
+    return changed;
   }
 
   /** Stops HAProxy; the configuration stays. Throws a refusal with 404 without a configuration. */
@@ -115,7 +147,7 @@ export class HaproxyService {
       throw refuse(404, 'Load balancer Not Found', `No configuration of ${loadbalancer_id}`);
     await this.#haproxy.stop();
     this.#statsSocket = undefined;
-    await rm(this.#loadedFile, { force: true });
+    await this.#held.forget();
   }
 
   /** Stops HAProxy and removes the load balancer's files; one that is not there is success. */
@@ -160,11 +192,12 @@ export class HaproxyService {
     const processes = isWanted ? await this.#haproxy.processes() : undefined;
     const pid = processes?.worker ?? null;
     const accepted = await readJsonIfThere<Accepted>(places.accepted);
-    const loaded = pid === null ? undefined : await this.#loadedBy(loadbalancer_id, processes?.master ?? 0, pid, text);
+    const isRunning = processes?.worker !== undefined;
+    const held = isRunning ? await this.#heldBy(loadbalancer_id, processes, () => this.#wanted(loadbalancer_id)) : undefined;
     const md5 = md5Of(text);
     return {
       md5,
-      loaded_md5: loaded?.md5 ?? null,
+      loaded_md5: held === undefined || held.is_unsure ? null : held.md5,
       running: pid !== null,
       pid,
       generation: accepted?.md5 === md5 ? accepted.generation : 0,
@@ -173,48 +206,38 @@ export class HaproxyService {
   }
 
   /** What a worker holds that we saw start; or one that the init started with the file as it is, which the times of both tell. */
-  async #loadedBy(loadbalancer_id: string, master: number, pid: number, text: string): Promise<Loaded | undefined> {
-    const loaded = await this.#loaded();
-    if (loaded?.pid === pid) return loaded;
-    const fingerprint = await this.#fingerprint(loadbalancer_id, text);
-    const processes = await this.#haproxy.processes();
-    if (processes?.reloads !== 0 || processes.master !== master) return undefined;
+  async #heldBy(loadbalancer_id: string, processes: Processes, current: () => Promise<Wanted>): Promise<Held | undefined> {
+    const held = await this.#held.read();
+    if (held?.pid === processes.worker) return held;
+    if (processes.reloads !== 0 || processes.worker === undefined) return undefined;
     const { config } = loadBalancerPlaces(this.#places, loadbalancer_id);
     const { ctimeMs } = await stat(config);
-    if (ctimeMs >= (await startOf(master)) - CLOCK_ERROR_MS) return undefined;
-    const found = { loadbalancer_id, pid, md5: md5Of(text), fingerprint };
-    await this.#remember(found);
-    return found;
+    if (ctimeMs >= (await startOf(processes.master)) - CLOCK_ERROR_MS) return undefined;
+    return this.#remember(loadbalancer_id, processes.worker, await current());
   }
 
-  /** A worker that the master could not start leaves the old one running: its file comes back, for the next start. */
-  async #takeBack(loadbalancer_id: string): Promise<void> {
-    const places = loadBalancerPlaces(this.#places, loadbalancer_id);
-    const loaded = await this.#loaded();
-    const text = await readIfThere(places.loaded);
-    if (loaded === undefined || text === undefined || md5Of(text) !== loaded.md5) return;
+  /** A worker that the master could not start leaves the old one running: what it holds comes back as the file, for the next start. */
+  async #takeBack(held: Held): Promise<void> {
+    const places = loadBalancerPlaces(this.#places, held.loadbalancer_id);
     await rename(places.config, places.refused);
-    await copyFile(places.loaded, places.config);
-    this.#log('warn', 'configuration taken back, HAProxy could not load it', { loadbalancer_id });
+    await writeFileAtomic(places.config, held.text);
+    this.#log('warn', 'configuration taken back, HAProxy could not load it', { loadbalancer_id: held.loadbalancer_id });
   }
 
-  async #remember(loaded: Loaded): Promise<void> {
-    const places = loadBalancerPlaces(this.#places, loaded.loadbalancer_id);
-    await replaceFile(this.#loadedFile, JSON.stringify(loaded));
-    await copyFile(places.config, places.loaded);
+  async #remember(loadbalancer_id: string, pid: number, { text, md5, fingerprint, certificates }: Wanted): Promise<Held> {
+    const held = { loadbalancer_id, pid, text, md5, fingerprint, certificates, extra: {}, is_unsure: false };
+    await this.#held.keep(held);
     // It was for this start only: at the next one, after a crash, it would be old.
-    await rm(places.serversState, { force: true });
+    await rm(loadBalancerPlaces(this.#places, loadbalancer_id).serversState, { force: true });
+    await removeUnusedLists(this.#places, loadbalancer_id, [text]);
+    return held;
   }
 
-  async #loaded(): Promise<Loaded | undefined> {
-    return readJsonIfThere<Loaded>(this.#loadedFile);
-  }
-
-  async #fingerprint(loadbalancer_id: string, config: string): Promise<string> {
-    const folder = loadBalancerPlaces(this.#places, loadbalancer_id).certificates;
-    const names = await readdir(folder).catch(() => []);
-    const files = await Promise.all(names.toSorted().map(async (name) => [name, md5Of(await readFile(`${folder}/${name}`))]));
-    return md5Of(Buffer.from(JSON.stringify([config, files])));
+  /** What the files say. Throws a refusal with 404 without a configuration. */
+  async #wanted(loadbalancer_id: string): Promise<Wanted> {
+    const text = await this.config(loadbalancer_id);
+    if (text === undefined) throw refuse(404, 'Load balancer Not Found', `No configuration of ${loadbalancer_id}`);
+    return wantedOf(this.#places, loadbalancer_id, text);
   }
 }
 
@@ -228,9 +251,4 @@ async function startOf(pid: number): Promise<number> {
   const fields = (await readFile(`/proc/${pid}/stat`, 'utf8')).replace(/^.*\) /su, '').split(' ');
   const uptime_ms = Number.parseFloat(await readFile('/proc/uptime', 'utf8')) * 1000;
   return Date.now() - (uptime_ms - Number(fields[19]) * CLOCK_TICK_MS);
-}
-
-/** MD5 in hexadecimal, which the API uses as a file's name of its content, not as a protection. */
-export function md5Of(content: string | Buffer): string {
-  return createHash('md5').update(content).digest('hex');
 }

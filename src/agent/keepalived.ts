@@ -4,7 +4,7 @@ import { writeFileAtomic } from '../lib/atomic-file.ts';
 import { CommandError, run } from '../lib/run.ts';
 import { refuse } from './answers.ts';
 import { livingProcess, readIfThere, replaceFile } from './files.ts';
-import { md5Of } from './haproxy-service.ts';
+import { md5Of } from './runtime/wanted.ts';
 import type { Places } from './places.ts';
 
 /** The keepalived of an amphora; started and kept by the init while `wanted/keepalived` names a configuration. */

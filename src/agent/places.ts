@@ -34,8 +34,6 @@ export function loadBalancerPlaces(places: Places, loadbalancer_id: string) {
     offered: `${folder}/haproxy.cfg.new`,
     /** The last one that was refused, for whoever looks into it. */
     refused: `${folder}/haproxy.cfg.new-failed`,
-    /** What the running worker was started with: taken back when a later one passes the check and still cannot be loaded. */
-    loaded: `${folder}/haproxy.cfg.loaded`,
     /** Lists of patterns and maps that the configuration names. */
     lists: `${folder}/lists`,
     accepted: `${folder}/accepted.json`,

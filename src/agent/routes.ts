@@ -1,7 +1,7 @@
 /** The routes of the amphora REST API 1.0 that this agent serves. */
 import { writeFileAtomic } from '../lib/atomic-file.ts';
 import { ALREADY_PLUGGED } from '../wire/agent-api.ts';
-import type { AgentDetails, AgentInfo, AgentState, ListenerEntry } from '../wire/agent-api.ts';
+import type { AgentDetails, AgentInfo, AgentState, ListenerEntry, ServiceAnswer } from '../wire/agent-api.ts';
 import { checkedAddress, checkedMac } from './addresses.ts';
 import { accepted, jsonBody, refuse } from './answers.ts';
 import type { Answer, Call } from './answers.ts';
@@ -9,7 +9,6 @@ import { certificateMd5, checkServerPem, listCertificates, removeCertificate, st
 import type { Generations } from './generations.ts';
 import { listenersOf } from './haproxy-config.ts';
 import type { HaproxyService } from './haproxy-service.ts';
-import { md5Of } from './haproxy-service.ts';
 import { checkedListMd5, storeList } from './runtime/lists.ts';
 import { networkInterface, vipInterface, withFixedIps } from './interface-file.ts';
 import type { Interfaces } from './interfaces.ts';
@@ -18,6 +17,7 @@ import { describeMachine, maxconnLimit, measureMachine } from './machine.ts';
 import { checkedId } from './places.ts';
 import type { Places } from './places.ts';
 import type { Route } from './router.ts';
+import { md5Of } from './runtime/wanted.ts';
 import type { AgentSettings } from './settings.ts';
 
 /** What the routes act on. */
@@ -128,10 +128,14 @@ function haproxyRoutes({ haproxy }: RouteParts): readonly Route[] {
   const act = async ({ params }: Call): Promise<Answer> => {
     const id = checkedId(params['lb']);
     const action = params['action'];
-    if (action === 'stop') await haproxy.stop(id);
-    else if (action === 'start' || action === 'reload') await haproxy.run(id);
-    else throw refuse(400, 'Invalid Request', `Unknown action: ${action}`);
-    return accepted(202, `Configuration file is valid\nhaproxy daemon for ${id} ${action === 'stop' ? 'stopped' : 'started'}`);
+    const details = (what: string): string => `Configuration file is valid\nhaproxy daemon for ${id} ${what}`;
+    if (action === 'stop') {
+      await haproxy.stop(id);
+      return accepted(202, details('stopped'));
+    }
+    if (action !== 'start' && action !== 'reload') throw refuse(400, 'Invalid Request', `Unknown action: ${action}`);
+    const octavia = await haproxy.run(id);
+    return { status: 202, body: { message: 'OK', details: details('started'), octavia } satisfies ServiceAnswer };
   };
   return [
     { method: 'PUT', path: '/1.0/loadbalancer/{amphora}/{lb}/haproxy', limit_bytes: CONFIG_BODY, handler: store },
@@ -222,12 +226,13 @@ function vrrpRoutes({ keepalived }: RouteParts): readonly Route[] {
 
 async function describeAgent(parts: RouteParts): Promise<AgentInfo> {
   const { places, boot_id, generations } = parts;
-  const [machine, loadbalancers, certificates, plugged, maxconn_limit] = await Promise.all([
+  const [machine, loadbalancers, certificates, plugged, maxconn_limit, changes] = await Promise.all([
     describeMachine(),
     parts.haproxy.states(),
     listCertificates(places),
     parts.interfaces.plugged(),
     maxconnLimit(),
+    parts.haproxy.changes(),
   ]);
   const octavia: AgentState = {
     boot_id,
@@ -241,6 +246,7 @@ async function describeAgent(parts: RouteParts): Promise<AgentInfo> {
     plugged,
     ping_command: parts.ping_command,
     maxconn_limit,
+    changes,
   };
   return { ...machine, capabilities: ['generation', 'loaded-md5', 'lists', 'certificates', 'metrics'], octavia };
 }

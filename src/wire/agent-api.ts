@@ -85,13 +85,47 @@ export type AgentState = {
   readonly ping_command: string | null;
   /** The largest `maxconn` that HAProxy can have with this amphora's limit of open files. */
   readonly maxconn_limit: number;
+  /** How HAProxy was changed. */
+  readonly changes?: ChangeCounts;
+};
+
+/** How the agent made HAProxy follow a configuration: the addition `octavia` in the answer to `PUT …/start` and `PUT …/reload`. */
+export type ChangeReport = {
+  readonly how: 'nothing' | 'commands' | 'reload' | 'start';
+  /** How many commands the worker was given. */
+  readonly commands: number;
+  /** Why it was a reload; null when it was none. */
+  readonly reason: string | null;
+  readonly took_ms: number;
+};
+
+/** The answer to `PUT …/start` and `PUT …/reload`; upstream's has no `octavia`. */
+export type ServiceAnswer = { readonly message: 'OK'; readonly details: string; readonly octavia?: ChangeReport };
+
+/** How changes were made since the amphora booted. */
+export type ChangeCounts = {
+  /** Changes for which HAProxy was not reloaded. */
+  readonly by_commands: number;
+  readonly reloads: number;
+  readonly starts: number;
+  /** Servers, lists and limits that were found other than the configuration says, and put right. */
+  readonly repairs: number;
+  /** The last reloads, the newest first; `at` is an ISO time. */
+  readonly last_reloads: readonly { readonly at: string; readonly reason: string; readonly took_ms: number }[];
+  /** Workers of before the last reloads that still have connections. */
+  readonly old_workers: number;
+  /** Servers that were removed and still have connections. */
+  readonly leaving: number;
 };
 
 /** The configuration of one load balancer in the agent. */
 export type LoadedConfig = {
   /** MD5 of the file last accepted. */
   readonly md5: string;
-  /** MD5 of the file that the running worker was started with; null when it does not run, or when that is not known. */
+  /**
+   * MD5 of the file that the running worker follows: that it was started with, or was made equal to by commands since. Null when it does
+   * not run, or when that is not known.
+   */
   readonly loaded_md5: string | null;
   readonly running: boolean;
   /** Process id of the current worker, in the amphora; null when it does not run. */

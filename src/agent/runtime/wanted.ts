@@ -1,0 +1,30 @@
+/** What the files of a load balancer say that HAProxy is to hold. */
+import { createHash } from 'node:crypto';
+import { readdir, readFile } from 'node:fs/promises';
+import { loadBalancerPlaces } from '../places.ts';
+import type { Places } from '../places.ts';
+import type { Wanted } from './changer.ts';
+import { listsIn, readList } from './lists.ts';
+
+/** Reads the certificates and lists that belong to a configuration. */
+export async function wantedOf(places: Places, loadbalancer_id: string, text: string): Promise<Wanted> {
+  const folder = loadBalancerPlaces(places, loadbalancer_id).certificates;
+  const names = await readdir(folder).catch(() => []);
+  const files = await Promise.all(names.toSorted().map(async (name) => [name, md5Of(await readFile(`${folder}/${name}`))]));
+  const lists = new Map<string, readonly string[]>();
+  for (const name of listsIn(text)) {
+    const content = await readList(places, loadbalancer_id, name);
+    if (content !== undefined)
+      lists.set(
+        name,
+        content.split('\n').filter((entry) => entry !== ''),
+      );
+  }
+  const certificates = md5Of(JSON.stringify(files));
+  return { text, md5: md5Of(text), fingerprint: md5Of(JSON.stringify([text, certificates])), certificates, lists };
+}
+
+/** MD5 in hexadecimal, which the API uses as a file's name of its content, not as a protection. */
+export function md5Of(content: string | Buffer): string {
+  return createHash('md5').update(content).digest('hex');
+}
