@@ -16,7 +16,9 @@ import { MetricsExporter } from './prometheus/exporter.ts';
 import { agentRoutes } from './routes.ts';
 import { ApiServer } from './server.ts';
 import { parseSettings } from './settings.ts';
+import { keep } from './runtime/keeping.ts';
 import { TrafficNamespace } from './traffic.ts';
+import { Turns } from './turns.ts';
 
 /** A running agent. */
 export type Agent = { readonly port: number; readonly stop: () => Promise<void> };
@@ -44,6 +46,7 @@ export async function startAgent(from: AgentPlaces, log: Log): Promise<Agent> {
     {
       boot_id,
       statsSocket: () => haproxy.statsSocket(),
+      members: () => haproxy.members(),
       isWhole: () => keepalived.isWhole(),
       countersFile: `${places.base_path}/stats_counters.json`,
       everyMinute: () => process_.boundMessages(),
@@ -79,7 +82,8 @@ export async function startAgent(from: AgentPlaces, log: Log): Promise<Agent> {
     server_pem: await readFile(settings.agent_server_cert, 'utf8'),
     client_ca: await readFile(settings.agent_server_ca, 'utf8'),
   };
-  const server = new ApiServer({ routes, generations, log }, identity, settings);
+  const turns = new Turns();
+  const server = new ApiServer({ routes, generations, turns, log }, identity, settings);
   const metrics = new MetricsExporter(places.run_dir, log);
   await metrics.listen();
   const restored = interfaces.restore();
@@ -87,9 +91,11 @@ export async function startAgent(from: AgentPlaces, log: Log): Promise<Agent> {
   log('info', 'agent listens', { host: settings.bind_host, port, started_after_ms: Math.round(performance.now()) });
   void findVersions();
   const beating = heartbeats.run();
+  const keeping = keep(haproxy.keeper(), turns, log);
   const stop = async (): Promise<void> => {
     heartbeats.stop();
-    await Promise.all([server.close(), metrics.close(), restored, beating]);
+    keeping.stop();
+    await Promise.all([server.close(), metrics.close(), restored, beating, keeping.ended]);
   };
   return { port, stop };
 }

@@ -10,6 +10,8 @@ import { livingProcess, readIfThere, replaceFile, until } from './files.ts';
 import { statsSocketOf } from './haproxy-config.ts';
 import type { Log } from './log.ts';
 import type { Places } from './places.ts';
+import { makeRoom } from './runtime/old-workers.ts';
+import { stateForReload } from './runtime/server-state.ts';
 import { askSocket, parseProcesses } from './unix-socket.ts';
 import type { Processes } from './unix-socket.ts';
 
@@ -58,6 +60,19 @@ export class HaproxyProcess {
     }
   }
 
+  /**
+   * Master and workers, also when the master is away for a moment: with a new worker already serving it may not be back yet from executing
+   * itself anew, and must not be taken for dead. Undefined when it does not run.
+   */
+  async presentProcesses(): Promise<Processes | undefined> {
+    const found = await until(START_LIMIT_MS, async () => {
+      const processes = await this.processes();
+      if (processes !== undefined) return processes;
+      return (await livingProcess(`${this.#places.run_dir}/haproxy.pid`)) === undefined ? 'dead' : undefined;
+    });
+    return found === 'dead' ? undefined : found;
+  }
+
   /** The file that HAProxy is to run with; undefined when it is not to run. */
   async wantedConfig(): Promise<string | undefined> {
     return (await readIfThere(this.#wanted))?.trim();
@@ -78,6 +93,7 @@ export class HaproxyProcess {
   async reload(config: string, before: Processes): Promise<number> {
     await this.boundMessages(0);
     await replaceFile(this.#wanted, `${config}\n`);
+    await makeRoom({ masterSocket: this.#masterSocket, processes: () => this.processes() }, this.#log);
     await this.#saveServersState(config);
     let asked_at = await this.#askForReload(before);
     return this.#awaitWorker(config, (processes) => {
@@ -167,7 +183,7 @@ export class HaproxyProcess {
     // Only below our own folder: the rest of the path is the controller's.
     if (socket === undefined || file === undefined || !file.startsWith(`${this.#places.base_path}/`) || file.includes('..')) return;
     try {
-      await replaceFile(file, await askSocket(socket, 'show servers state'));
+      await replaceFile(file, stateForReload(await askSocket(socket, 'show servers state'), text));
     } catch (error) {
       this.#log('warn', 'states of members could not be saved for the new worker', { error });
     }

@@ -1,5 +1,5 @@
 /** The configuration of the amphora's load balancer: what was accepted, what the running worker holds, and how one becomes the other. */
-import { mkdir, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { writeFileAtomic } from '../lib/atomic-file.ts';
 import { isUuid } from '../lib/ids.ts';
 import type { ChangeCounts, ChangeReport, LoadedConfig } from '../wire/agent-api.ts';
@@ -12,11 +12,14 @@ import { loadBalancerPlaces } from './places.ts';
 import type { Places } from './places.ts';
 import { ChangeLog } from './runtime/change-log.ts';
 import { Changer } from './runtime/changer.ts';
-import type { Changed, Wanted } from './runtime/changer.ts';
+import type { Changed, Target, Wanted } from './runtime/changer.ts';
+import { membersIn } from './runtime/members.ts';
+import type { Members } from './runtime/members.ts';
 import { HeldFile } from './runtime/held.ts';
 import type { Held } from './runtime/held.ts';
+import { Keeper } from './runtime/keeper.ts';
 import { checkListsOf, listNames, removeUnusedLists } from './runtime/lists.ts';
-import { md5Of, wantedOf } from './runtime/wanted.ts';
+import { lastChange, md5Of, wantedOf } from './runtime/wanted.ts';
 import type { Processes } from './unix-socket.ts';
 
 /** What came with the file last accepted. */
@@ -33,6 +36,7 @@ export class HaproxyService {
   /** Of the configuration and certificates that passed the last check: they need none again (it takes 40 ms). */
   #checked = '';
   #statsSocket: Promise<string | undefined> | undefined;
+  #members: { readonly of: string; readonly are: Members | undefined } | undefined;
   /** Called before a worker is replaced, for the last counters of the old one. */
   #beforeReload: () => Promise<void> = async () => undefined;
 
@@ -81,7 +85,9 @@ export class HaproxyService {
       await rename(places.offered, places.refused);
       throw refuse(400, 'Invalid request', complaint);
     }
-    await rename(places.offered, places.config);
+    // The same again keeps its time, which tells whether HAProxy was started with it.
+    if ((await this.config(loadbalancer_id)) === text.toString('utf8')) await rm(places.offered);
+    else await rename(places.offered, places.config);
     this.#checked = (await wantedOf(this.#places, loadbalancer_id, text.toString('utf8'))).fingerprint;
     await replaceFile(places.accepted, JSON.stringify({ md5, generation } satisfies Accepted));
     return md5;
@@ -101,6 +107,30 @@ export class HaproxyService {
     return report;
   }
 
+  /** Keeps what runs equal to its configuration. */
+  keeper(): Keeper {
+    const one = async (): Promise<string> => (await this.ids())[0] ?? '';
+    return new Keeper(
+      {
+        held: this.#held,
+        changes: this.#changes,
+        current: async () => this.#current(await one()),
+        wanted: (held) => wantedOf(this.#places, held.loadbalancer_id, held.text),
+        target: (held) => this.#target(held),
+        run: async () => this.run(await one()),
+      },
+      this.#log,
+    );
+  }
+
+  /** Names of the members that HAProxy is to have, by backend, as it is in heartbeats; undefined when that is not known. */
+  async members(): Promise<Members | undefined> {
+    const held = await this.#held.read();
+    if (held === undefined) return undefined;
+    if (this.#members?.of !== held.text) this.#members = { of: held.text, are: membersIn(held.text) };
+    return this.#members.are;
+  }
+
   /** How changes were made. */
   async changes(): Promise<ChangeCounts> {
     const [counts, held, processes] = [await this.#changes.counts(), await this.#held.read(), await this.#haproxy.processes()];
@@ -110,7 +140,7 @@ export class HaproxyService {
   async #follow(loadbalancer_id: string, wanted: Wanted): Promise<Omit<ChangeReport, 'took_ms'>> {
     const { config } = loadBalancerPlaces(this.#places, loadbalancer_id);
     const isWanted = (await this.#haproxy.wantedConfig()) !== undefined;
-    const before = isWanted ? await this.#haproxy.processes() : undefined;
+    const before = isWanted ? await this.#haproxy.presentProcesses() : undefined;
     const held = before?.worker === undefined ? undefined : await this.#heldBy(loadbalancer_id, before, async () => wanted);
     if (held?.fingerprint === wanted.fingerprint && !held.is_unsure) return { how: 'nothing', commands: 0, reason: null };
     const complaint = wanted.fingerprint === this.#checked ? undefined : await this.#haproxy.complaint(config);
@@ -134,9 +164,20 @@ export class HaproxyService {
     }
   }
 
+  #target(held: Held): Target {
+    return { statsSocket: statsSocketOf(held.text), lists_folder: loadBalancerPlaces(this.#places, held.loadbalancer_id).lists };
+  }
+
+  async #current(loadbalancer_id: string): Promise<Held | 'unknown' | undefined> {
+    const { config } = loadBalancerPlaces(this.#places, loadbalancer_id);
+    if ((await this.#haproxy.wantedConfig()) !== config) return undefined;
+    const processes = await this.#haproxy.processes();
+    if (processes?.worker === undefined) return undefined;
+    return (await this.#heldBy(loadbalancer_id, processes, () => this.#wanted(loadbalancer_id))) ?? 'unknown';
+  }
+
   async #byCommands(held: Held, wanted: Wanted): Promise<Changed> {
-    const { lists } = loadBalancerPlaces(this.#places, held.loadbalancer_id);
-    const changed = await this.#changer.change(held, wanted, { statsSocket: statsSocketOf(held.text), lists_folder: lists });
+    const changed = await this.#changer.change(held, wanted, this.#target(held));
     if (!('reason' in changed)) await removeUnusedLists(this.#places, held.loadbalancer_id, [wanted.text]);
     return changed;
   }
@@ -210,9 +251,7 @@ export class HaproxyService {
     const held = await this.#held.read();
     if (held?.pid === processes.worker) return held;
     if (processes.reloads !== 0 || processes.worker === undefined) return undefined;
-    const { config } = loadBalancerPlaces(this.#places, loadbalancer_id);
-    const { ctimeMs } = await stat(config);
-    if (ctimeMs >= (await startOf(processes.master)) - CLOCK_ERROR_MS) return undefined;
+    if ((await lastChange(this.#places, loadbalancer_id)) >= (await startOf(processes.master)) - CLOCK_ERROR_MS) return undefined;
     return this.#remember(loadbalancer_id, processes.worker, await current());
   }
 

@@ -7,7 +7,7 @@ import { encodeHeartbeat } from '../wire/heartbeat.ts';
 import { readJsonIfThere, replaceFile } from './files.ts';
 import type { Log } from './log.ts';
 import type { AgentSettings, Receiver } from './settings.ts';
-import { addSample, beatOf, parseSample, settle, statusesOf } from './statistics.ts';
+import { addSample, beatOf, onlyMembers, parseSample, settle, statusesOf } from './statistics.ts';
 import type { Ledger, Sample } from './statistics.ts';
 import { askSocket } from './unix-socket.ts';
 
@@ -22,6 +22,8 @@ const AWAY_WAIT_MS = 250;
 export type HeartbeatSources = {
   /** The stats socket of what is to run; undefined when nothing is. */
   readonly statsSocket: () => Promise<string | undefined>;
+  /** The members that there are to be, by pool; undefined: all that HAProxy has. */
+  readonly members: () => Promise<ReadonlyMap<string, ReadonlySet<string>> | undefined>;
   /** False while keepalived should run and does not: then a pair's other half must be seen alone. */
   readonly isWhole: () => Promise<boolean>;
   /** `stats_counters.json`. */
@@ -105,7 +107,7 @@ export class Heartbeats {
       const socket = await this.#sources.statsSocket();
       if (socket === undefined) return undefined;
       try {
-        return await ask(socket);
+        return onlyMembers(await ask(socket), await this.#sources.members());
       } catch {
         if (attempt > AWAY_RETRIES || this.#stopping.signal.aborted) return undefined;
         await after(AWAY_WAIT_MS);

@@ -11,19 +11,24 @@ import type { Log } from './log.ts';
 import { findRoute } from './router.ts';
 import type { Route } from './router.ts';
 import type { AgentSettings } from './settings.ts';
-import { Turns } from './turns.ts';
+import type { Turns } from './turns.ts';
 
 /** PEM texts: certificate and key of the agent, authority of its clients. */
 export type ServerIdentity = { readonly server_pem: string; readonly client_ca: string };
 
 /** What requests are handled with. */
-export type ApiParts = { readonly routes: readonly Route[]; readonly generations: Generations; readonly log: Log };
+export type ApiParts = {
+  readonly routes: readonly Route[];
+  readonly generations: Generations;
+  /** Where changes wait for each other, also for those that come from elsewhere. */
+  readonly turns: Turns;
+  readonly log: Log;
+};
 
 /** Serves the API. Requests that change something or come with a generation run one at a time, each admitted when its turn comes. */
 export class ApiServer {
   readonly #parts: ApiParts;
   readonly #server: Server;
-  readonly #turns = new Turns();
   #identity: ServerIdentity;
   #minVersion: AgentSettings['agent_tls_protocol'];
 
@@ -72,7 +77,7 @@ export class ApiServer {
 
   /** Waits for the change that is under way, and closes. */
   async close(): Promise<void> {
-    await this.#turns.run(async () => undefined);
+    await this.#parts.turns.run(async () => undefined);
     this.#server.close();
     this.#server.closeAllConnections();
   }
@@ -115,7 +120,7 @@ export class ApiServer {
     const call: Call = { params, body, generation, local_address: (request.socket.localAddress ?? '').replace(/^::ffff:/u, '') };
     // A look that comes with a generation is part of a pass: it waits for what is being changed, and ends the older passes.
     if (route.method === 'GET' && generation === undefined) return route.handler(call);
-    return this.#turns.run(async () => {
+    return this.#parts.turns.run(async () => {
       if (generation !== undefined) await this.#parts.generations.admit(generation);
       return route.handler(call);
     });

@@ -35,6 +35,17 @@ export function parseSample(text: string): Sample {
   return { pid, listeners: Object.fromEntries(listeners), pools: Object.fromEntries(beats) };
 }
 
+/** Without servers that the configuration does not have: those that were removed and still have connections. */
+export function onlyMembers(sample: Sample, members: ReadonlyMap<string, ReadonlySet<string>> | undefined): Sample {
+  if (members === undefined) return sample;
+  const pools = Object.entries(sample.pools).map(([name, pool]) => {
+    const known = members.get(name);
+    const kept = Object.entries(pool.members).filter(([member]) => known?.has(member) !== false);
+    return [name, { ...pool, members: Object.fromEntries(kept) }] as const;
+  });
+  return { ...sample, pools: Object.fromEntries(pools) };
+}
+
 function poolOf(pools: Map<string, { status: 'UP' | 'DOWN'; members: [string, string][] }>, name: string) {
   const found = pools.get(name) ?? { status: 'UP' as const, members: [] };
   pools.set(name, found);

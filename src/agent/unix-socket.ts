@@ -36,7 +36,7 @@ export type Processes = {
   readonly failed: number;
   /** The current worker; undefined while there is none. */
   readonly worker: number | undefined;
-  /** Workers of before that still have connections. */
+  /** Workers of before that still have connections, the oldest first. */
   readonly oldWorkers: readonly number[];
 };
 
@@ -51,6 +51,8 @@ export function parseProcesses(text: string): Processes | undefined {
     reloads: Number(master[2]),
     failed: Number(master[3] ?? 0),
     worker: worker === undefined ? undefined : Number(worker),
-    oldWorkers: [...old.matchAll(/^(\d+)\s+worker\s/gmu)].map((match) => Number(match[1])),
+    oldWorkers: [...old.matchAll(/^(\d+)\s+worker\s+(\d+)/gmu)]
+      .toSorted((one, other) => Number(other[2]) - Number(one[2]))
+      .map((match) => Number(match[1])),
   };
 }

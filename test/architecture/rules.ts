@@ -55,6 +55,7 @@ export const purePaths: readonly RegExp[] = [
   /^src\/providers\/amphora\/plan[^/]*\.ts$/u,
   /^src\/api\/policy\//u,
   /^src\/health\/derive-status\.ts$/u,
+  /^src\/agent\/runtime\/(?:plan[^/]*|seen|server-line|server-state|steps|members|words)\.ts$/u,
 ];
 
 /** Imports that pure files may have although they are Node's, each with its reason. */

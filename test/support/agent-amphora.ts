@@ -12,6 +12,7 @@ import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { setTimeout as after } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import type { Held } from '../../src/agent/runtime/held.ts';
 import { bundleAgent } from '../../src/main/agent-bundle.ts';
 import { newId } from '../../src/lib/ids.ts';
 import { createAuthority, issueCertificate } from '../../src/providers/amphora/pki.ts';
@@ -49,7 +50,9 @@ export type AgentAmphora = {
   /** Datagrams as they came, oldest first. */
   datagrams(): readonly Buffer[];
   /** Requests the VIP's port 80 from the client's namespace; answers the body. Throws when it is not 200. */
-  get(): Promise<string>;
+  get(path?: string, timeout_ms?: number): Promise<string>;
+  /** Changes what the agent keeps of the running worker, as a crash at another moment would have left it. */
+  forgeHeld(change: (held: Held) => Held): void;
   /** Adds a card whose other end is outside; answers its MAC address. */
   addCard(where: 'management' | 'traffic', outside: readonly string[]): Promise<string>;
   /** The process of a service. */
@@ -120,7 +123,7 @@ export function configFor(
 const day = { seconds: 86_400, digest: 'sha256' as const };
 
 /** Starts one; everything of it goes with the test. */
-export async function startAmphora(t: Pick<TestContext, 'after'>): Promise<AgentAmphora> {
+export async function startAmphora(t: Pick<TestContext, 'after'>, options: { readonly path?: string } = {}): Promise<AgentAmphora> {
   const folder = mkdtempSync(join(tmpdir(), 'oa-'));
   t.after(() => rmSync(folder, { recursive: true, force: true }));
   const namespaces = { management: await makeNamespace(t), traffic: await makeNamespace(t), outside: await makeNamespace(t) };
@@ -135,7 +138,7 @@ export async function startAmphora(t: Pick<TestContext, 'after'>): Promise<Agent
   const management = await startTunnel(t, namespaces.management, `${folder}/m`, '127.0.0.1', 9443, (datagram) => datagrams.push(datagram));
   const client = await startTunnel(t, namespaces.outside, `${folder}/c`, testSubnet.vip, 80);
   // Last, so that its first heartbeat is heard.
-  const init = startInit(t, folder, namespaces);
+  const init = startInit(t, folder, namespaces, options.path ?? process.env['PATH'] ?? '/usr/sbin:/usr/bin:/sbin:/bin');
   const callAs = (as: IssuedCertificate | undefined, method: string, path: string, body?: string | object, generation?: number) =>
     callAgent(management, { servername: amphora_id, ca: serverCa.certificate.toString(), client: as }, method, path, body, generation);
   const amphora: AgentAmphora = {
@@ -148,7 +151,11 @@ export async function startAmphora(t: Pick<TestContext, 'after'>): Promise<Agent
     callAs: (as, path) => callAs(as, 'GET', path),
     info: async () => (await callAs(controller, 'GET', '/1.0/info')).json as never,
     datagrams: () => datagrams,
-    get: () => getOver(client),
+    get: (path = '/', timeout_ms = 3000) => getOver(client, path, timeout_ms),
+    forgeHeld: (change) => {
+      const file = `${folder}/run/held.json`;
+      writeFileSync(file, JSON.stringify(change(JSON.parse(readFileSync(file, 'utf8')) as Held)));
+    },
     addCard: (where, outside) => addCard(namespaces, where, outside),
     pid: (service) => Number(readFileSync(`${folder}/run/${service}.pid`, 'utf8')),
     reboot: init.reboot,
@@ -185,7 +192,7 @@ amphora_id = ${amphora_id}
 `;
 }
 
-function startInit(t: Pick<TestContext, 'after'>, folder: string, namespaces: AgentAmphora['namespaces']) {
+function startInit(t: Pick<TestContext, 'after'>, folder: string, namespaces: AgentAmphora['namespaces'], path: string) {
   const script = fileURLToPath(new URL('../../src/agent/init.sh', import.meta.url));
   const start = () =>
     spawn('nsenter', [`--net=/run/netns/${namespaces.management.name}`, '--', 'sh', script], {
@@ -193,7 +200,7 @@ function startInit(t: Pick<TestContext, 'after'>, folder: string, namespaces: Ag
       detached: true,
       stdio: ['ignore', 'inherit', process.env['OCTAVIA_TEST_LOG'] === undefined ? 'ignore' : 'inherit'],
       env: {
-        PATH: process.env['PATH'] ?? '/usr/sbin:/usr/bin:/sbin:/bin',
+        PATH: path,
         OCTAVIA_AMPHORA_DIR: `${folder}/etc`,
         OCTAVIA_STATE_DIR: `${folder}/lib`,
         OCTAVIA_RUN_DIR: `${folder}/run`,
@@ -296,9 +303,9 @@ function callAgent(
   });
 }
 
-function getOver(socketPath: string): Promise<string> {
+function getOver(socketPath: string, path: string, timeout: number): Promise<string> {
   return new Promise((resolve, reject) => {
-    const request = httpRequest({ socketPath, path: '/', agent: false, timeout: 3000 }, (response) => {
+    const request = httpRequest({ socketPath, path, agent: false, timeout }, (response) => {
       let text = '';
       response.setEncoding('utf8').on('data', (chunk: string) => (text += chunk));
       response.on('error', reject);

@@ -43,7 +43,7 @@ function planServer(
   input: PlanInput,
 ): readonly Command[] | string {
   const seen = input.seen.servers.get(key);
-  if (seen === undefined) return whyNotAdded(line, backend, input.version) ?? [addServer(key, line)];
+  if (seen === undefined) return whyNotAdded(line, backend, input.version) ?? addServer(key, line);
   const others = (input.extra[key] ?? []).map(parseServerLine);
   const candidates = [...(held === undefined ? [] : [held]), ...others];
   if (candidates.length === 0) return `the running process has a server ${line.name} that did not come from this agent`;
@@ -66,19 +66,18 @@ function probeChanges(key: string, line: ServerLine, seen: SeenServer): readonly
   return [
     ...(isSameAddress(seen.check_addr ?? seen.address, addr) ? [] : [setServer(key, `check-addr ${addr}`)]),
     ...((seen.check_port ?? seen.port) === port ? [] : [setServer(key, `check-port ${port}`)]),
-    ...(seen.is_probed ? [] : [{ do: 'command', command: `enable health ${key}`, answer: '' } as const]),
+    ...(seen.is_probed ? [] : [enableHealth(key)]),
   ];
 }
 
 /** Probing begins before traffic, and a server that is switched off is added, too: it may be switched on later. */
-function addServer(key: string, line: ServerLine): Command {
-  const words = line.words.map(commandWord).join(' ');
-  const commands = [
-    `add server ${key} ${words}`,
-    ...(line.has_check ? [`enable health ${key}`] : []),
-    ...(line.is_disabled ? [] : [`enable server ${key}`]),
+function addServer(key: string, line: ServerLine): readonly Command[] {
+  const command = `add server ${key} ${line.words.map(commandWord).join(' ')}`;
+  return [
+    { do: 'command', command, answer: 'New server registered.' },
+    ...(line.has_check ? [enableHealth(key)] : []),
+    ...(line.is_disabled ? [] : [{ do: 'command', command: `enable server ${key}`, answer: '' } as const]),
   ];
-  return { do: 'command', command: commands.join(';'), answer: 'New server registered.' };
 }
 
 /** HAProxy's restrictions on servers that are added while it runs; null: it can be. */
@@ -107,5 +106,7 @@ function linesOf(section: ConfigSection): ReadonlyMap<string, ServerLine> | null
   }
   return lines;
 }
+
+const enableHealth = (key: string): Command => ({ do: 'command', command: `enable health ${key}`, answer: '' });
 
 const setServer = (key: string, what: string): Command => ({ do: 'command', command: `set server ${key} ${what}`, answer: '' });

@@ -1,6 +1,6 @@
 /** What the files of a load balancer say that HAProxy is to hold. */
 import { createHash } from 'node:crypto';
-import { readdir, readFile } from 'node:fs/promises';
+import { readdir, readFile, stat } from 'node:fs/promises';
 import { loadBalancerPlaces } from '../places.ts';
 import type { Places } from '../places.ts';
 import type { Wanted } from './changer.ts';
@@ -22,6 +22,16 @@ export async function wantedOf(places: Places, loadbalancer_id: string, text: st
   }
   const certificates = md5Of(JSON.stringify(files));
   return { text, md5: md5Of(text), fingerprint: md5Of(JSON.stringify([text, certificates])), certificates, lists };
+}
+
+/** When the configuration or a certificate was last changed, in milliseconds since the epoch. */
+export async function lastChange(places: Places, loadbalancer_id: string): Promise<number> {
+  const { config, certificates } = loadBalancerPlaces(places, loadbalancer_id);
+  const names = await readdir(certificates).catch(() => []);
+  const times = await Promise.all(
+    [config, ...names.map((name) => `${certificates}/${name}`)].map(async (path) => (await stat(path)).ctimeMs),
+  );
+  return Math.max(...times);
 }
 
 /** MD5 in hexadecimal, which the API uses as a file's name of its content, not as a protection. */

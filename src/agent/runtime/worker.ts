@@ -66,10 +66,9 @@ export async function carryOut(session: Session, steps: readonly Step[]): Promis
   return { commands, busy };
 }
 
-/** Ends the connections of a server that is leaving, and removes it; answers whether it is gone. Throws `SessionError`. */
-export async function endServer(session: Session, server: string): Promise<boolean> {
+/** Ends the connections of a server that is leaving. Throws `SessionError`. */
+export async function endServer(session: Session, server: string): Promise<void> {
   await session.ask(`shutdown sessions server ${server}`);
-  return removeServer(session, server);
 }
 
 async function removeServer(session: Session, server: string): Promise<boolean> {
