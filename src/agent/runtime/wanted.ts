@@ -1,6 +1,7 @@
 /** What the files of a load balancer say that HAProxy is to hold. */
 import { createHash } from 'node:crypto';
 import { readdir, readFile, stat } from 'node:fs/promises';
+import { parseTlsFileName } from '../../wire/tls-files.ts';
 import { loadBalancerPlaces } from '../places.ts';
 import type { Places } from '../places.ts';
 import type { Wanted } from './changer.ts';
@@ -9,7 +10,8 @@ import { listsIn, readList } from './lists.ts';
 /** Reads the certificates and lists that belong to a configuration. */
 export async function wantedOf(places: Places, loadbalancer_id: string, text: string): Promise<Wanted> {
   const folder = loadBalancerPlaces(places, loadbalancer_id).certificates;
-  const names = await readdir(folder).catch(() => []);
+  // Names with the MD5 of their content are covered by the configuration, and come and go while nothing uses them.
+  const names = (await readdir(folder).catch(() => [])).filter((name) => parseTlsFileName(name) === undefined);
   const files = await Promise.all(names.toSorted().map(async (name) => [name, md5Of(await readFile(`${folder}/${name}`))]));
   const lists = new Map<string, readonly string[]>();
   for (const name of listsIn(text)) {
@@ -27,7 +29,7 @@ export async function wantedOf(places: Places, loadbalancer_id: string, text: st
 /** When the configuration or a certificate was last changed, in milliseconds since the epoch. */
 export async function lastChange(places: Places, loadbalancer_id: string): Promise<number> {
   const { config, certificates } = loadBalancerPlaces(places, loadbalancer_id);
-  const names = await readdir(certificates).catch(() => []);
+  const names = (await readdir(certificates).catch(() => [])).filter((name) => parseTlsFileName(name) === undefined);
   const times = await Promise.all(
     [config, ...names.map((name) => `${certificates}/${name}`)].map(async (path) => (await stat(path)).ctimeMs),
   );
