@@ -1,7 +1,7 @@
 /** A pool behind one listener as HAProxy's backend. */
 import { type HealthMonitor, type Listener, type Member, type Owner, type PoolTree, Terminal } from '../../../model/index.ts';
 import type { ConfigLine, ConfigSection } from '../../../wire/haproxy-text.ts';
-import { backendName, checkedAddress, isServed, line, type Mode, modeOfPool, ownedLine } from './lines.ts';
+import { backendName, checkedAddress, fetchArgument, isServed, line, type Mode, modeOfPool, ownedLine } from './lines.ts';
 import { activeMonitor, checkTokens, monitorLines } from './monitor.ts';
 import { serverNumbers } from './server-number.ts';
 import { type RenderSettings, tlsPlaceOf } from './settings.ts';
@@ -67,13 +67,10 @@ function persistenceLines(pool: PoolTree, mode: Mode, peers: Peers, settings: Re
   ];
 }
 
-/**
- * The name of a cookie as the argument of a sample fetch, which HAProxy reads a second time: only the characters of RFC
- * 6265 (token) can be in it, of which the single quote alone would be read as more than itself.
- */
+/** The name of a cookie (RFC 6265, token) as the argument of a sample fetch. */
 function cookieArgument(name: string, owner: Owner): string {
   if (!/^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/u.test(name)) throw new Terminal(owner, 'cookie_name is not the name of a cookie');
-  return name.includes("'") ? `"${name}"` : name;
+  return fetchArgument(name);
 }
 
 const headerFetches = {

@@ -1,7 +1,8 @@
 /** A listener as HAProxy's frontend. */
-import { type Listener, type LoadBalancer, type Owner, Terminal, vipsOf } from '../../../model/index.ts';
+import { type Listener, type ListenerTree, type LoadBalancer, type Owner, Terminal, vipsOf } from '../../../model/index.ts';
 import { type ConfigLine, type ConfigSection, escapeLogFormat } from '../../../wire/haproxy-text.ts';
 import { aclFile, listPath } from '../../../wire/list-files.ts';
+import { l7Lines, type ServedPolicy } from './l7.ts';
 import { backendName, checkedAddress, checkedCidr, line, modeOfListener } from './lines.ts';
 import { METRICS_BACKEND } from './metrics.ts';
 import { type RenderSettings, tlsPlaceOf } from './settings.ts';
@@ -16,8 +17,11 @@ export function connectionLimit(listener: Listener, settings: RenderSettings): n
   return Math.min(wanted, settings.maxconn_limit ?? wanted);
 }
 
-/** Renders a frontend; `pool_id` is its default pool when that is served. Throws `Terminal` for a protocol that we cannot serve. */
-export function renderFrontend(lb: LoadBalancer, listener: Listener, pool_id: string | null, settings: RenderSettings): ConfigSection {
+/** Where a frontend sends requests: policies in effect, and its default pool when that is served. */
+export type Destinations = { readonly pool_id: string | null; readonly policies: readonly ServedPolicy[] };
+
+/** Renders a frontend. Throws `Terminal` for a protocol that we cannot serve. */
+export function renderFrontend(lb: LoadBalancer, listener: ListenerTree, to: Destinations, settings: RenderSettings): ConfigSection {
   const owner: Owner = { type: 'listener', id: listener.id };
   const isMetrics = listener.protocol === 'PROMETHEUS';
   if (isMetrics && settings.metrics === null) throw new Terminal(owner, 'the amphora cannot serve metrics');
@@ -33,7 +37,8 @@ export function renderFrontend(lb: LoadBalancer, listener: Listener, pool_id: st
     ...cidrLines(lb, listener, owner, settings),
     ...hstsLines(listener),
     ...(isMetrics ? [line('default_backend', METRICS_BACKEND)] : []),
-    ...(pool_id === null ? [] : [line('default_backend', backendName(pool_id, listener.id))]),
+    ...l7Lines(listener, to.policies, settings.has_lists ? { base_path: settings.base_path, loadbalancer_id: lb.id } : null),
+    ...(to.pool_id === null ? [] : [line('default_backend', backendName(to.pool_id, listener.id))]),
     line('timeout', 'client', String(listener.timeout_client_data || settings.timeout_client_data)),
     ...(inspect > 0 ? [line('tcp-request', 'inspect-delay', String(inspect))] : []),
     ...logLines(lb, listener, settings),

@@ -1,10 +1,11 @@
 /** The HAProxy configuration of an amphora, rendered from the load balancer's tree: pure text, one owner per line. */
-import type { Amphora, Listener, LoadBalancerTree, Owner, PoolTree } from '../../../model/index.ts';
+import type { Amphora, ListenerTree, LoadBalancerTree, Owner, PoolTree } from '../../../model/index.ts';
 import { transportOf } from '../../../model/index.ts';
 import { complaintsOf } from '../../../wire/haproxy-check.ts';
 import { type ConfigSection, writeConfig } from '../../../wire/haproxy-text.ts';
 import { renderBackend } from './backend.ts';
 import { connectionLimit, renderFrontend } from './frontend.ts';
+import { servedPolicies, type ServedPolicy } from './l7.ts';
 import { isServed, line } from './lines.ts';
 import { renderMetrics } from './metrics.ts';
 import { activeMonitor } from './monitor.ts';
@@ -17,8 +18,13 @@ export type { Rendered, RenderSettings } from './settings.ts';
 /** HAProxy's own bound, as upstream caps it. */
 const largestMaxconn = 1_000_000;
 
-/** A frontend to be: a listener and its default pool when that is served. */
-type Service = { readonly listener: Listener; readonly pool: PoolTree | null };
+/** A frontend to be: a listener, its policies in effect, its default pool when that is served, and all pools that it sends to. */
+type Service = {
+  readonly listener: ListenerTree;
+  readonly policies: readonly ServedPolicy[];
+  readonly pool: PoolTree | null;
+  readonly pools: readonly PoolTree[];
+};
 
 /**
  * Renders the configuration of one amphora: all listeners but UDP and SCTP, and nothing that is switched off,
@@ -36,9 +42,9 @@ export function renderHaproxy(tree: LoadBalancerTree, amphora: Amphora, settings
     renderDefaults(settings),
     ...(peers === null ? [] : [peers]),
     ...(services.some(({ listener }) => listener.protocol === 'PROMETHEUS') ? renderMetrics(settings) : []),
-    ...services.flatMap(({ listener, pool }) => [
-      renderFrontend(tree.loadbalancer, listener, pool?.id ?? null, settings),
-      ...(pool === null ? [] : [renderBackend(pool, listener, peers?.name ?? null, settings)]),
+    ...services.flatMap(({ listener, policies, pool, pools }) => [
+      renderFrontend(tree.loadbalancer, listener, { pool_id: pool?.id ?? null, policies }, settings),
+      ...pools.map((each) => renderBackend(each, listener, peers?.name ?? null, settings)),
     ]),
   ];
   return { ...writeConfig(sections), crt_lists: crtListsOf(tree, services, settings), frontends: services.length };
@@ -61,14 +67,19 @@ function servicesOf(tree: LoadBalancerTree): Service[] {
   const pools = new Map(tree.pools.filter((pool) => pool.admin_state_up && isServed(pool)).map((pool) => [pool.id, pool]));
   return tree.listeners
     .filter((listener) => listener.admin_state_up && isServed(listener) && transportOf(listener.protocol) === 'tcp')
-    .map((listener) => ({ listener, pool: pools.get(listener.default_pool_id ?? '') ?? null }));
+    .map((listener) => {
+      const policies = servedPolicies(listener, pools);
+      const pool = pools.get(listener.default_pool_id ?? '') ?? null;
+      const redirects = policies.map(({ policy }) => pools.get(policy.redirect_pool_id ?? '')).filter((each) => each !== undefined);
+      return { listener, policies, pool, pools: [...new Set([...(pool === null ? [] : [pool]), ...redirects])] };
+    });
 }
 
 /** No `daemon`: the agent runs HAProxy in the foreground as master and worker, upstream's unit overrides it. */
 function renderGlobal(tree: LoadBalancerTree, amphora: Amphora, services: readonly Service[], settings: RenderSettings): ConfigSection {
   const { id, topology } = tree.loadbalancer;
   const { run_as, log_target, nbthread, close_spread_seconds, hard_stop_after_seconds } = settings;
-  const hasPing = services.some(({ pool }) => activeMonitor(pool?.healthmonitor ?? null)?.type === 'PING');
+  const hasPing = services.some(({ pools }) => pools.some((pool) => activeMonitor(pool.healthmonitor)?.type === 'PING'));
   const lines = [
     ...(run_as === null ? [] : [line('user', run_as.user)]),
     ...(run_as === null || run_as.group === null ? [] : [line('group', run_as.group)]),

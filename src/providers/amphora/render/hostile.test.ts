@@ -16,7 +16,9 @@ import {
   sampleLoadBalancer,
   sampleMember,
   sampleMonitor,
+  samplePolicy,
   samplePool,
+  sampleRule,
   sampleSettings,
   sampleTree,
 } from '../../../../test/support/sample-trees.ts';
@@ -54,7 +56,19 @@ function readWords(text: string): string[][] {
 
 /** All that a tenant can write as text, used in one tree. */
 type Writings = Record<
-  'name' | 'url_path' | 'domain_name' | 'expected_codes' | 'cookie_name' | 'header' | 'project_id' | 'address' | 'cidr',
+  | 'name'
+  | 'url_path'
+  | 'domain_name'
+  | 'expected_codes'
+  | 'cookie_name'
+  | 'header'
+  | 'project_id'
+  | 'address'
+  | 'cidr'
+  | 'rule_key'
+  | 'rule_value'
+  | 'redirect_url'
+  | 'redirect_prefix',
   string
 >;
 
@@ -68,6 +82,10 @@ const harmless: Writings = {
   project_id: 'project',
   address: '10.0.0.1',
   cidr: '10.0.0.0/8',
+  rule_key: 'X-Key',
+  rule_value: 'value',
+  redirect_url: 'http://url.example/',
+  redirect_prefix: 'http://prefix.example',
 };
 
 function treeOf(writings: Writings): LoadBalancerTree {
@@ -80,6 +98,15 @@ function treeOf(writings: Writings): LoadBalancerTree {
         ...named,
         allowed_cidrs: [writings.cidr],
         insert_headers: { 'X-Forwarded-For': writings.header, [writings.header]: 'true' },
+        l7policies: [
+          samplePolicy(1, {
+            ...named,
+            action: 'REDIRECT_TO_URL',
+            redirect_url: writings.redirect_url,
+            rules: [sampleRule(1, { type: 'HEADER', compare_type: 'REGEX', key: writings.rule_key, value: writings.rule_value })],
+          }),
+          samplePolicy(2, { ...named, action: 'REDIRECT_PREFIX', redirect_prefix: writings.redirect_prefix }),
+        ],
       }),
     ],
     pools: [
@@ -114,6 +141,11 @@ const places: readonly (readonly [keyof Writings, string, (words: string[]) => s
     (words) => words[1]?.slice(0, words[1].indexOf(` ${sampleLoadBalancer().id}`)),
     (text) => text.replaceAll('%', '%%'),
   ],
+  ['rule_value', `acl ${sampleRule().id}`, (words) => (words.at(-2) === '--' ? words.at(-1) : undefined), (text) => text],
+  // Only names of headers get this far: of their characters the quote and the comma mean something within parentheses.
+  ['rule_key', `acl ${sampleRule().id}`, (words) => words[2], (text) => `req.hdr(${/[',]/u.test(text) ? `"${text}"` : text})`],
+  ['redirect_url', 'http-request redirect location', (words) => words[3], (text) => text.replaceAll('%', '%%')],
+  ['redirect_prefix', 'http-request redirect prefix', (words) => words[3], (text) => text.replaceAll('%', '%%')],
 ];
 
 const hostile = fc.oneof(
@@ -170,7 +202,7 @@ test('what a tenant writes reaches HAProxy as the words it should be, or is refu
 });
 
 test('control characters are refused wherever they would be written', () => {
-  for (const field of ['url_path', 'domain_name', 'cookie_name', 'expected_codes', 'address', 'cidr', 'project_id'] as const) {
+  for (const field of (Object.keys(harmless) as (keyof Writings)[]).filter((each) => each !== 'name' && each !== 'header')) {
     for (const character of ['\n', '\r', '\0', '\u007f']) {
       assert.throws(
         () => render(treeOf({ ...harmless, [field]: `${harmless[field]}${character}x` })),

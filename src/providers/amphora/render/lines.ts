@@ -49,3 +49,10 @@ export function checkedCidr(cidr: string, owner: Owner): string {
   if (!isCidr) throw new Terminal(owner, 'an allowed CIDR is not a network');
   return cidr;
 }
+
+/**
+ * Text as one argument of a sample fetch or converter, where HAProxy reads it a second time: commas and parentheses divide,
+ * quotes and backslashes quote (manual 2.6, section 2.2: "strong" and "weak" quotes also inside arguments).
+ */
+export const fetchArgument = (text: string): string =>
+  /^[A-Za-z0-9_\-./!#$%&*+^`|~]+$/u.test(text) ? text : `"${text.replaceAll(/["\\]/gu, String.raw`\$&`)}"`;
