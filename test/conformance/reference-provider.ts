@@ -2,6 +2,7 @@
 import type { ApiProvider } from '../../src/api/deps.ts';
 import { createNoopNetwork } from '../../src/cloud/fake/network.ts';
 import { Fault } from '../../src/model/index.ts';
+import { hasRequests } from '../../src/model/rules/l7policy.ts';
 import { amphoraMetadata } from '../../src/providers/amphora/metadata.ts';
 import { noopMetadata } from '../../src/providers/noop/provider.ts';
 
@@ -17,6 +18,12 @@ export const referenceProvider: ApiProvider = {
       throw new Fault(
         501,
         "Provider 'amphora' does not support a requested option: Amphora provider does not support SOURCE_IP_PORT algorithm.",
+      );
+    const listener = tree.listeners.find((each) => each.l7policies.some((policy) => policy.id === change.owner.id));
+    if (change.action === 'create' && listener !== undefined && !hasRequests(listener.protocol))
+      throw new Fault(
+        501,
+        `Provider 'amphora' does not support a requested option: ${listener.protocol} protocol listeners do not support L7 policies`,
       );
   },
 };
