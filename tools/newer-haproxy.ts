@@ -9,7 +9,7 @@ import { execFileSync } from 'node:child_process';
 import { chmodSync, copyFileSync, existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
-import { newerHaproxyFolder } from '../test/support/haproxies.ts';
+import { newerHaproxyFolder } from './suite/haproxies.ts';
 
 const release = 'trixie';
 const folder = newerHaproxyFolder();

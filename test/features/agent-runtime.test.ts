@@ -12,7 +12,7 @@ import { askSocket, parseProcesses } from '../../src/agent/unix-socket.ts';
 import type { Processes } from '../../src/agent/unix-socket.ts';
 import { configFor, eventually, heartbeatKey, startAmphora, testSubnet } from '../support/agent-amphora.ts';
 import type { AgentAmphora } from '../support/agent-amphora.ts';
-import { testHaproxies } from '../support/haproxies.ts';
+import { testHaproxies } from '../../tools/suite/haproxies.ts';
 import { startMember } from '../support/members.ts';
 import type { TestMember } from '../support/members.ts';
 import { namespacesUnavailable } from '../support/namespaces.ts';
