@@ -474,6 +474,8 @@ test('what this machine has none of is an empty list, it is the only router, and
   assert.deepEqual((await as('GET', '/floatingips?port_id=x&fixed_ip_address=y')).body, { floatingips: [] });
   const [router] = (await as('GET', '/routers')).body.routers;
   assert.deepEqual([router.name, router.status, typeof router.external_gateway_info.network_id], ['host', 'ACTIVE', 'string']);
+  const [seen] = (await as('GET', '/network-ip-availabilities?network_name=private&ip_version=4')).body.network_ip_availabilities;
+  assert.deepEqual([seen.total_ips, seen.used_ips, seen.subnet_ip_availability.length], [253, 0, 1]);
   assertNeutronError(await as('POST', '/routers', { router: { name: 'r' } }), 403, 'PolicyNotAuthorized');
   assertNeutronError(await as('DELETE', `/routers/${router.id}`), 403, 'PolicyNotAuthorized');
   assert.deepEqual(

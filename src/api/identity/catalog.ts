@@ -1,5 +1,6 @@
 /** The service catalog: where a client finds load balancing, networks and identity on this machine. */
 import { createHash } from 'node:crypto';
+import type { Endpoint, Service } from '../../cloud/local/identity/services.ts';
 
 /** A service that the catalog names; `path` follows the base address. */
 export type CatalogService = { readonly type: string; readonly name: string; readonly path: string };
@@ -44,6 +45,28 @@ export function catalogAt(base_url: string, region: string, services: readonly C
       url: `${base_url}${path}`,
     })),
   }));
+}
+
+/** What administrators added, as a token for a project carries it: enabled services and endpoints, with the project in the address. */
+export function addedCatalog(
+  services: readonly Service[],
+  endpoints: readonly Endpoint[],
+  project_id: string | null,
+): readonly CatalogEntry[] {
+  return services
+    .filter((service) => service.enabled)
+    .map(({ id, type, name }) => ({
+      id,
+      type,
+      name,
+      endpoints: endpoints.flatMap((endpoint) => {
+        const url = endpoint.url.replaceAll(/[%$]\((?:project|tenant)_id\)s/gu, () => project_id ?? '');
+        const hasProject = project_id !== null || url === endpoint.url;
+        if (endpoint.service_id !== id || !endpoint.enabled || !hasProject) return [];
+        const region = endpoint.region_id ?? '';
+        return [{ id: endpoint.id, interface: endpoint.interface, region, region_id: region, url }];
+      }),
+    }));
 }
 
 function stableId(text: string): string {

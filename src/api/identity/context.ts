@@ -4,7 +4,7 @@ import type { Caller } from '../../cloud/identity.ts';
 import type { LocalIdentity } from '../../cloud/local/identity.ts';
 import type { Logger } from '../../lib/log.ts';
 import { Fault } from '../../model/faults.ts';
-import { catalogAt } from './catalog.ts';
+import { addedCatalog, catalogAt } from './catalog.ts';
 import type { CatalogEntry, CatalogService } from './catalog.ts';
 import { baseUrl, queryOf, tokenOf } from './http.ts';
 
@@ -42,8 +42,19 @@ export function linkTo(context: IdentityContext, request: FastifyRequest, path: 
   return `${baseUrl(request, context.base_url)}${context.prefix}/v3${path}`;
 }
 
-/** The catalog as the sender of a request can reach it. */
-export function catalogFor(context: IdentityContext, request: FastifyRequest): readonly CatalogEntry[] {
+/** The catalog as the sender of a request can reach it: what this program offers, and what administrators added. */
+export async function catalogFor(
+  context: IdentityContext,
+  request: FastifyRequest,
+  project_id: string | null,
+): Promise<readonly CatalogEntry[]> {
+  const { services, endpoints } = context.identity.added;
+  const added = await services.list();
+  return [...ownCatalog(context, request), ...(added.length === 0 ? [] : addedCatalog(added, await endpoints.list(), project_id))];
+}
+
+/** What this program offers, as the sender of a request can reach it. */
+export function ownCatalog(context: IdentityContext, request: FastifyRequest): readonly CatalogEntry[] {
   return catalogAt(baseUrl(request, context.base_url), context.region, context.services);
 }
 

@@ -1,12 +1,12 @@
-/** `/v3/projects` and `/v3/domains`. */
+/** `/v3/projects`. */
 import type { FastifyInstance, FastifyRequest } from 'fastify';
-import type { Domain, Project } from '../../cloud/local/identity/records.ts';
+import type { Project } from '../../cloud/local/identity/records.ts';
 import { Fault } from '../../model/faults.ts';
 import { callerOf, collection, linkTo, matching, requireAdmin } from './context.ts';
 import type { IdentityContext } from './context.ts';
 import { anyTextAt, booleanAt, jsonBody, listAt, objectAt, requiredTextAt, textAt } from './fields.ts';
 import type { JsonObject } from './fields.ts';
-import { noContent, pathPart } from './http.ts';
+import { noContent, pathPart, withHead } from './http.ts';
 
 const MAX_NAME = 64;
 const MAX_DESCRIPTION = 1024;
@@ -15,11 +15,6 @@ const MAX_DESCRIPTION = 1024;
 export function projectBody(context: IdentityContext, request: FastifyRequest, project: Project): object {
   const links = { self: linkTo(context, request, `/projects/${project.id}`) };
   return { ...project, parent_id: project.domain_id, is_domain: false, options: {}, links };
-}
-
-/** A domain as the API shows it. */
-export function domainBody(context: IdentityContext, request: FastifyRequest, domain: Domain): object {
-  return { ...domain, tags: [], options: {}, links: { self: linkTo(context, request, `/domains/${domain.id}`) } };
 }
 
 /** The projects on which a user has a role. */
@@ -66,19 +61,48 @@ export function addProjectRoutes(scope: FastifyInstance, context: IdentityContex
     await projects.remove(pathPart(request, 'id'));
     return noContent(reply);
   });
+  addTagRoutes(scope, context);
 }
 
-/** Adds the routes; there is one domain, and everybody with a token may know its name. */
-export function addDomainRoutes(scope: FastifyInstance, context: IdentityContext): void {
-  scope.get('/domains', async (request) => {
-    await callerOf(context, request);
-    const shown = (await context.identity.domains.list()).map((domain) => domainBody(context, request, domain));
-    return collection(context, request, 'domains', '/domains', matching(shown, request));
-  });
-  scope.get('/domains/:id', async (request) => {
-    await callerOf(context, request);
+function addTagRoutes(scope: FastifyInstance, context: IdentityContext): void {
+  const { projects } = context.identity;
+  const get = async (request: FastifyRequest): Promise<Project> => {
     const id = pathPart(request, 'id');
-    return { domain: domainBody(context, request, (await context.identity.domains.find(id)) ?? missing('domain', id)) };
+    return (await projects.find(id)) ?? missing('project', id);
+  };
+  const change = async (request: FastifyRequest, tagsOf: (tags: readonly string[]) => readonly unknown[]): Promise<readonly string[]> => {
+    requireAdmin(await callerOf(context, request), 'update_project_tags');
+    const project = await get(request);
+    return (await projects.update(project.id, projectChange({ tags: tagsOf(project.tags) }))).tags;
+  };
+  const named = (request: FastifyRequest): string => (request.params as { readonly tag?: string }).tag ?? '';
+  const path = '/projects/:id/tags';
+  scope.get(path, async (request) => {
+    const caller = await callerOf(context, request);
+    const project = await get(request);
+    if (caller.project_id !== project.id) requireAdmin(caller, 'list_project_tags');
+    return { tags: project.tags, links: { next: null, self: request.url, previous: null } };
+  });
+  scope.put(path, async (request) => {
+    const tags = listAt(jsonBody(request.body), 'tags', 80) ?? [];
+    return { tags: await change(request, () => tags), links: { next: null, self: request.url, previous: null } };
+  });
+  scope.delete(path, async (request, reply) => {
+    await change(request, () => []);
+    return noContent(reply);
+  });
+  scope.put(`${path}/:tag`, async (request, reply) => {
+    await change(request, (tags) => [...tags, named(request)]);
+    return reply.code(201).send();
+  });
+  scope.get(`${path}/:tag`, withHead, async (request, reply) => {
+    await callerOf(context, request);
+    if (!(await get(request)).tags.includes(named(request))) missing('project tag', named(request).slice(0, 64));
+    return noContent(reply);
+  });
+  scope.delete(`${path}/:tag`, async (request, reply) => {
+    await change(request, (tags) => tags.filter((tag) => tag !== named(request)));
+    return noContent(reply);
   });
 }
 

@@ -6,7 +6,9 @@ import { linkTo } from './context.ts';
 import type { IdentityContext, IdentityFacadeOptions } from './context.ts';
 import { baseUrl, prepareFacade, titleOf } from './http.ts';
 import type { Shown } from './http.ts';
-import { addDomainRoutes, addProjectRoutes } from './projects.ts';
+import { addDomainRoutes } from './domains.ts';
+import { addLesserRoutes } from './lesser.ts';
+import { addProjectRoutes } from './projects.ts';
 import { addGrantRoutes, addRoleRoutes } from './roles.ts';
 import { addServiceRoutes } from './services.ts';
 import { addTokenRoutes } from './tokens.ts';
@@ -45,6 +47,7 @@ async function addRoutes(scope: FastifyInstance, context: IdentityContext): Prom
   addGrantRoutes(scope, context);
   addCredentialRoutes(scope, context);
   addServiceRoutes(scope, context);
+  addLesserRoutes(scope, context);
 }
 
 /** Keystone's form of an error. */

@@ -1,10 +1,12 @@
 /** `/v3/roles`, `/v3/role_assignments` and the grants below projects, domains and the system. */
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { Assignment, Role, Scope } from '../../cloud/local/identity/records.ts';
-import { isSameScope } from '../../cloud/local/identity/roles.ts';
+import { implied, isSameScope } from '../../cloud/local/identity/roles.ts';
 import { Fault } from '../../model/faults.ts';
 import { callerOf, collection, linkTo, matching, requireAdmin } from './context.ts';
 import type { IdentityContext } from './context.ts';
+import { anyTextAt, jsonBody, objectAt, requiredTextAt, textAt } from './fields.ts';
+import type { JsonObject } from './fields.ts';
 import { noContent, pathPart, queryOf, withHead } from './http.ts';
 
 /** Adds the routes of roles and of lists of assignments. */
@@ -22,6 +24,25 @@ export function addRoleRoutes(scope: FastifyInstance, context: IdentityContext):
     if (role === undefined) throw new Fault(404, `Could not find role: ${id}.`);
     return { role: roleBody(context, request, role) };
   });
+  scope.post('/roles', async (request, reply) => {
+    requireAdmin(await callerOf(context, request), 'create_role');
+    const body = objectAt(jsonBody(request.body), 'role');
+    const name = requiredTextAt(body, 'name');
+    if (typeof body['domain_id'] === 'string') throw new Fault(403, 'Roles of a domain are not supported: make one for all domains.');
+    reply.code(201);
+    return { role: roleBody(context, request, await roles.create({ description: '', ...roleChange(body), name })) };
+  });
+  scope.patch('/roles/:id', async (request) => {
+    requireAdmin(await callerOf(context, request), 'update_role');
+    const change = roleChange(objectAt(jsonBody(request.body), 'role'));
+    return { role: roleBody(context, request, await roles.update(pathPart(request, 'id'), change)) };
+  });
+  scope.delete('/roles/:id', async (request, reply) => {
+    requireAdmin(await callerOf(context, request), 'delete_role');
+    await roles.remove(pathPart(request, 'id'));
+    return noContent(reply);
+  });
+  addInferenceRoutes(scope, context);
   scope.get('/role_assignments', async (request) => {
     const caller = await callerOf(context, request);
     const found = await roles.assignments(caller.is_admin ? undefined : (caller.user_id ?? ''));
@@ -34,6 +55,34 @@ export function addRoleRoutes(scope: FastifyInstance, context: IdentityContext):
       '/role_assignments',
       wanted.map((each) => assignmentBody(each, named)),
     );
+  });
+}
+
+/** Which roles imply which; that cannot be changed. */
+function addInferenceRoutes(scope: FastifyInstance, context: IdentityContext): void {
+  const { roles } = context.identity;
+  const short = ({ id, name }: Role): object => ({ id, name, links: {} });
+  const inferences = async (): Promise<readonly { readonly prior: Role; readonly implies: readonly Role[] }[]> => {
+    const all = await roles.list();
+    return all.flatMap((prior) => {
+      const names = implied[prior.name] ?? [];
+      // The API tells direct ones; `reader` follows from `member`.
+      const direct = names.filter((name) => !names.some((other) => implied[other]?.includes(name) === true));
+      return direct.length === 0 ? [] : [{ prior, implies: all.filter((role) => direct.includes(role.name)) }];
+    });
+  };
+  scope.get('/role_inferences', async (request) => {
+    requireAdmin(await callerOf(context, request), 'list_role_inference_rules');
+    const role_inferences = (await inferences()).map(({ prior, implies }) => ({ prior_role: short(prior), implies: implies.map(short) }));
+    return { role_inferences, links: { next: null, self: request.url, previous: null } };
+  });
+  scope.get('/roles/:id/implies', async (request) => {
+    requireAdmin(await callerOf(context, request), 'list_implied_roles');
+    const id = pathPart(request, 'id');
+    const prior = (await roles.list()).find((role) => role.id === id);
+    if (prior === undefined) throw new Fault(404, `Could not find role: ${id}.`);
+    const implies = (await inferences()).find((each) => each.prior.id === id)?.implies ?? [];
+    return { role_inference: { prior_role: short(prior), implies: implies.map(short) }, links: { self: request.url } };
   });
 }
 
@@ -79,6 +128,14 @@ function addGrantsOn(scope: FastifyInstance, context: IdentityContext, path: str
 
 function roleBody(context: IdentityContext, request: FastifyRequest, role: Role): object {
   return { ...role, domain_id: null, options: {}, links: { self: linkTo(context, request, `/roles/${role.id}`) } };
+}
+
+function roleChange(body: JsonObject): Partial<Omit<Role, 'id'>> {
+  const name = textAt(body, 'name');
+  return {
+    ...(name === undefined ? {} : { name }),
+    ...(body['description'] === undefined ? {} : { description: anyTextAt(body, 'description', 1024) }),
+  };
 }
 
 function isWanted(assignment: Assignment, query: ReadonlyMap<string, readonly string[]>): boolean {

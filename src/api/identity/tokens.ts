@@ -4,36 +4,38 @@ import type { ValidToken } from '../../cloud/local/identity/validity.ts';
 import { Fault } from '../../model/faults.ts';
 import { readAuthRequest } from './auth-request.ts';
 import { callerOf, catalogFor, collection } from './context.ts';
+import type { CatalogEntry } from './catalog.ts';
 import type { IdentityContext } from './context.ts';
 import { jsonBody } from './fields.ts';
 import { header, noContent, queryOf, tokenOf, withHead } from './http.ts';
-import { domainBody, projectBody, usableProjects } from './projects.ts';
+import { domainBody } from './domains.ts';
+import { projectBody, usableProjects } from './projects.ts';
 import { tokenBody } from './token-body.ts';
 
 /** Adds the routes below `/v3/auth`. */
 export function addTokenRoutes(scope: FastifyInstance, context: IdentityContext): void {
   const { identity } = context;
-  const shownCatalog = (request: FastifyRequest): ReturnType<typeof catalogFor> | null =>
-    queryOf(request).has('nocatalog') ? null : catalogFor(context, request);
+  const shownCatalog = async (request: FastifyRequest, { project }: ValidToken): Promise<readonly CatalogEntry[] | null> =>
+    queryOf(request).has('nocatalog') ? null : catalogFor(context, request, project?.id ?? null);
 
   scope.post('/auth/tokens', async (request, reply) => {
     const { token, valid } = await identity.tokens.issue(readAuthRequest(jsonBody(request.body)), request.ip);
     reply.code(201).header('x-subject-token', token).header('vary', 'X-Auth-Token');
-    return tokenBody(valid, shownCatalog(request));
+    return tokenBody(valid, await shownCatalog(request, valid));
   });
   scope.get('/auth/tokens', withHead, async (request, reply) => {
     const subject = await subjectOf(context, request);
     reply.header('x-subject-token', header(request, 'x-subject-token') ?? '').header('vary', 'X-Auth-Token');
-    return tokenBody(subject, shownCatalog(request));
+    return tokenBody(subject, await shownCatalog(request, subject));
   });
   scope.delete('/auth/tokens', async (request, reply) => {
     await identity.tokens.revoke(await subjectOf(context, request));
     return noContent(reply);
   });
   scope.get('/auth/catalog', async (request) => {
-    await callerOf(context, request);
+    const { project_id } = await callerOf(context, request);
     const links = { next: null, previous: null, self: `${request.url}` };
-    return { catalog: catalogFor(context, request), links };
+    return { catalog: await catalogFor(context, request, project_id), links };
   });
   addScopeRoutes(scope, context);
 }

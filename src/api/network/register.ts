@@ -6,6 +6,7 @@ import type { Shown } from '../identity/http.ts';
 import { addCollection } from './collection.ts';
 import type { NetworkContext, NetworkFacadeOptions } from './context.ts';
 import { floatingIpsOf } from './floating-ips.ts';
+import { addIpAvailability } from './ip-availability.ts';
 import { addEmptyKinds, addExtensions, addQuotas } from './lesser.ts';
 import { networksOf, subnetsOf } from './networks.ts';
 import { portsOf } from './ports.ts';
@@ -78,6 +79,7 @@ function addResources(scope: FastifyInstance, context: NetworkContext): void {
   addQosRules(scope, context);
   addCollection(scope, context, floatingIpsOf(context));
   addCollection(scope, context, routersOf(context));
+  addIpAvailability(scope, context);
   addEmptyKinds(scope, context);
 }
 

@@ -14,10 +14,14 @@ import { earnClaims } from './identity/login.ts';
 import type { AuthRequest } from './identity/login.ts';
 import { createPasswords } from './identity-passwords.ts';
 import type { Passwords } from './identity-passwords.ts';
-import { createDomains, createProjects } from './identity/projects.ts';
-import type { Domains, Projects } from './identity/projects.ts';
+import { createDomains } from './identity/domains.ts';
+import type { Domains } from './identity/domains.ts';
+import { createProjects } from './identity/projects.ts';
+import type { Projects } from './identity/projects.ts';
 import type { Revocation } from './identity/records.ts';
 import { createRoles } from './identity/roles.ts';
+import { createAddedServices } from './identity/services.ts';
+import type { AddedServices } from './identity/services.ts';
 import type { Roles } from './identity/roles.ts';
 import { createThrottle } from './identity/throttle.ts';
 import { openToken, sealToken } from './identity/token.ts';
@@ -48,6 +52,7 @@ export type LocalIdentity = Identity & {
   readonly roles: Roles;
   readonly credentials: Credentials;
   readonly passwords: Passwords;
+  readonly added: AddedServices;
   /** Makes what a first start makes; call it at every start. */
   bootstrap(first: FirstPasswords): Promise<Bootstrapped>;
 };
@@ -95,6 +100,7 @@ export function createLocalIdentity(options: LocalIdentityOptions): LocalIdentit
     ...directory,
     credentials,
     passwords,
+    added: createAddedServices(store),
     bootstrap: (first) => bootstrapIdentity({ store, clock, passwords }, first),
     async authenticate(token, service_token) {
       if (token === undefined) throw unauthorized();

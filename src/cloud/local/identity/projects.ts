@@ -1,8 +1,8 @@
-/** Domains and projects of the embedded identity. */
+/** Projects of the embedded identity. */
 import { Fault } from '../../../model/faults.ts';
 import { notFound, refuseDuplicate } from './faults.ts';
 import { newIdentityId, ownedKey, projectRecord } from './records.ts';
-import type { ApplicationCredential, Assignment, Domain, Project, User } from './records.ts';
+import type { ApplicationCredential, Assignment, Project, User } from './records.ts';
 import type { RecordChange, RecordStore } from '../record-store.ts';
 
 /** What a project may be given. */
@@ -20,24 +20,8 @@ export interface Projects {
   remove(id: string): Promise<void>;
 }
 
-/** Reads domains: there is `default`, made at first start. */
-export interface Domains {
-  list(): Promise<readonly Domain[]>;
-  find(id: string): Promise<Domain | null>;
-  findByName(name: string): Promise<Domain | null>;
-}
-
-/** Domains in a store. */
-export function createDomains(store: RecordStore): Domains {
-  return {
-    list: () => store.list<Domain>('identity.domain'),
-    find: (id) => store.get<Domain>('identity.domain', id),
-    findByName: async (name) => (await store.list<Domain>('identity.domain', { unique_key: name }))[0] ?? null,
-  };
-}
-
 /** Projects in a store. */
-export function createProjects(store: RecordStore, domains: Domains): Projects {
+export function createProjects(store: RecordStore, domains: { find(id: string): Promise<unknown> }): Projects {
   const find = (id: string): Promise<Project | null> => store.get<Project>('identity.project', id);
   return {
     find,

@@ -1,11 +1,12 @@
 /** Roles of the embedded identity, and who has them where. */
-import { notFound } from './faults.ts';
-import { assignmentKey, assignmentRecord, newIdentityId } from './records.ts';
+import { Fault } from '../../../model/faults.ts';
+import { notFound, refuseDuplicate } from './faults.ts';
+import { assignmentKey, assignmentRecord, newIdentityId, roleRecord } from './records.ts';
 import type { Assignment, Role, Scope } from './records.ts';
 import { RecordConflict } from '../record-store.ts';
 import type { RecordStore } from '../record-store.ts';
 
-/** Every role there is: Keystone's default ones, those of Octavia's "advanced" policy, and Barbican's. */
+/** Roles that are always there: Keystone's default ones, those of Octavia's "advanced" policy, and Barbican's. */
 export const roleNames: readonly string[] = [
   'admin',
   'member',
@@ -22,11 +23,17 @@ export const roleNames: readonly string[] = [
 ];
 
 /** Who has the role on the left has those on the right too, as Keystone's bootstrap has it. */
-const implied: Readonly<Record<string, readonly string[]>> = { admin: ['member', 'reader'], member: ['reader'] };
+export const implied: Readonly<Record<string, readonly string[]>> = { admin: ['member', 'reader'], member: ['reader'] };
 
 /** Reads roles, and reads and writes assignments. */
 export interface Roles {
   list(): Promise<readonly Role[]>;
+  /** A role of its own, for rules of policy that name it. Throws `Fault` 409 when the name is taken. */
+  create(spec: Omit<Role, 'id'>): Promise<Role>;
+  /** Throws `Fault` 404 or 409, 403 for another name of one that is always there. */
+  update(id: string, change: Partial<Omit<Role, 'id'>>): Promise<Role>;
+  /** Takes it from everybody. Throws `Fault` 404, 403 for one that is always there. */
+  remove(id: string): Promise<void>;
   /** All assignments, or those of a user. */
   assignments(user_id?: string): Promise<readonly Assignment[]>;
   /** The roles that a user has on a scope, implied ones too; empty: none. */
@@ -45,6 +52,26 @@ export function createRoles(store: RecordStore): Roles {
   return {
     list,
     assignments,
+    async create(spec) {
+      const role = { id: newIdentityId(), ...spec };
+      await refuseDuplicate('role', spec.name, () => store.write([{ action: 'insert', record: roleRecord(role) }]));
+      return role;
+    },
+    async update(id, change) {
+      const before = (await store.get<Role>('identity.role', id)) ?? notFound('role', id);
+      if (change.name !== undefined && change.name !== before.name) refuseFirst(before);
+      const role = { ...before, ...change };
+      await refuseDuplicate('role', role.name, () => store.write([{ action: 'update', record: roleRecord(role) }]));
+      return role;
+    },
+    async remove(id) {
+      refuseFirst((await store.get<Role>('identity.role', id)) ?? notFound('role', id));
+      const grants = (await assignments()).filter((each) => each.role_id === id);
+      await store.write([
+        ...grants.map((grant) => ({ action: 'delete', kind: 'identity.assignment', id: grant.id }) as const),
+        { action: 'delete', kind: 'identity.role', id },
+      ]);
+    },
     async of(user_id, scope) {
       const held = (await assignments(user_id)).filter((each) => isSameScope(each.scope, scope)).map((each) => each.role_id);
       return held.length === 0 ? [] : withImplied(held, await list());
@@ -64,6 +91,11 @@ export function createRoles(store: RecordStore): Roles {
       await store.write([{ action: 'delete', kind: 'identity.assignment', id: found.id }]);
     },
   };
+}
+
+/** The rules of what may be done are about them, and a start would make them again. */
+function refuseFirst(role: Role): void {
+  if (roleNames.includes(role.name)) throw new Fault(403, `The role ${role.name} is always there: it cannot be renamed or deleted.`);
 }
 
 /** Roles by their ids, with those that they imply; ids of roles that are gone are left out. */
