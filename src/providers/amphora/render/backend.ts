@@ -5,7 +5,7 @@ import { backendName, checkedAddress, fetchArgument, isServed, line, type Mode, 
 import { activeMonitor, checkTokens, monitorLines } from './monitor.ts';
 import { serverNumbers } from './server-number.ts';
 import { type RenderSettings, tlsPlaceOf } from './settings.ts';
-import { serverTlsTokens } from './tls.ts';
+import { serverAlpn, serverTlsTokens } from './tls.ts';
 
 /** Where a stick table is shared with the other amphora: the name of the peers section. */
 type Peers = string | null;
@@ -15,12 +15,13 @@ export function renderBackend(pool: PoolTree, listener: Listener, peers: Peers, 
   const owner: Owner = { type: 'pool', id: pool.id };
   const mode = modeOfPool(pool, listener);
   const monitor = activeMonitor(pool.healthmonitor);
+  const alpn = pool.tls_enabled ? serverAlpn(pool, mode) : null;
   const lines = [
     line('mode', mode),
     ...(mode === 'http' ? [line('http-reuse', 'safe')] : []),
     ...balanceLines(pool, owner),
     ...persistenceLines(pool, mode, peers, settings, owner),
-    ...(monitor === null ? [] : monitorLines(monitor, settings)),
+    ...(monitor === null ? [] : monitorLines(monitor, settings, alpn)),
     ...(mode === 'http' ? headerLines(listener) : []),
     line('option', 'allbackups'),
     // 0 is legal in the API and means the operator's default, as upstream has it; HAProxy would wait for ever.
@@ -29,6 +30,7 @@ export function renderBackend(pool: PoolTree, listener: Listener, peers: Peers, 
     ...serverLines(pool, monitor, {
       hasCookie: mode === 'http' && pool.session_persistence?.type === 'HTTP_COOKIE',
       tls: serverTlsTokens(pool, listener, mode, tlsPlaceOf(settings, pool.loadbalancer_id)),
+      alpn,
       proxy: proxyTokens(pool, listener),
     }),
   ];
@@ -81,18 +83,17 @@ const headerFetches = {
   'X-Real-IP': '%[src]',
 };
 
-/** In quotes, as applications know them from the reference. */
 const tlsHeaderFetches = {
   ...headerFetches,
   'X-Forwarded-Proto': 'https',
   'X-SSL-Client-Verify': '%[ssl_c_verify]',
   'X-SSL-Client-Has-Cert': '%[ssl_c_used]',
-  'X-SSL-Client-DN': '%{+Q}[ssl_c_s_dn]',
-  'X-SSL-Client-CN': '%{+Q}[ssl_c_s_dn(cn)]',
-  'X-SSL-Issuer': '%{+Q}[ssl_c_i_dn]',
-  'X-SSL-Client-SHA1': '%{+Q}[ssl_c_sha1,hex]',
-  'X-SSL-Client-Not-Before': '%{+Q}[ssl_c_notbefore]',
-  'X-SSL-Client-Not-After': '%{+Q}[ssl_c_notafter]',
+  'X-SSL-Client-DN': '%[ssl_c_s_dn]',
+  'X-SSL-Client-CN': '%[ssl_c_s_dn(cn)]',
+  'X-SSL-Issuer': '%[ssl_c_i_dn]',
+  'X-SSL-Client-SHA1': '%[ssl_c_sha1,hex]',
+  'X-SSL-Client-Not-Before': '%[ssl_c_notbefore]',
+  'X-SSL-Client-Not-After': '%[ssl_c_notafter]',
 };
 
 /** Headers that are switched on; what the client sent under these names goes, but for X-Forwarded-For, which is a list. */
@@ -108,7 +109,12 @@ function headerLines(listener: Listener): ConfigLine[] {
 }
 
 /** What all servers of a backend have in common. */
-type Traits = { readonly hasCookie: boolean; readonly tls: readonly string[]; readonly proxy: readonly string[] };
+type Traits = {
+  readonly hasCookie: boolean;
+  readonly tls: readonly string[];
+  readonly alpn: readonly string[] | null;
+  readonly proxy: readonly string[];
+};
 
 /** PROXY protocol; version 2 tells a member the name in the client's certificate, where there can be one. */
 function proxyTokens({ protocol }: PoolTree, listener: Listener): readonly string[] {
@@ -128,7 +134,7 @@ function serverLine(member: Member, monitor: HealthMonitor | null, number: numbe
   const tokens = ['server', member.id, `${checkedAddress(member.address, owner)}:${member.protocol_port}`];
   if (number !== undefined) tokens.push('id', String(number));
   tokens.push('weight', String(member.weight));
-  if (monitor !== null) tokens.push(...checkTokens(monitor, member, traits.tls.length > 0));
+  if (monitor !== null) tokens.push(...checkTokens(monitor, member, traits.alpn));
   if (traits.hasCookie) tokens.push('cookie', member.id);
   tokens.push(...traits.proxy);
   if (member.backup) tokens.push('backup');

@@ -1,5 +1,6 @@
 /** A health monitor as lines of HAProxy's backend and words of its servers. */
 import { type HealthMonitor, type Member, type Owner, Terminal } from '../../../model/index.ts';
+import { isHttpProbe } from '../../../model/rules/healthmonitor.ts';
 import { type ConfigLine, escapeLogFormat } from '../../../wire/haproxy-text.ts';
 import { checkedAddress, isServed, ownedLine } from './lines.ts';
 import type { RenderSettings } from './settings.ts';
@@ -8,20 +9,24 @@ import type { RenderSettings } from './settings.ts';
 export const activeMonitor = (monitor: HealthMonitor | null): HealthMonitor | null =>
   monitor !== null && monitor.admin_state_up && isServed(monitor) ? monitor : null;
 
-/** The lines of a backend. Throws `Terminal` with the monitor as owner for what HAProxy cannot probe. */
-export function monitorLines(monitor: HealthMonitor, settings: RenderSettings): ConfigLine[] {
+/** The lines of a backend; `alpn` as for `checkTokens`. Throws `Terminal` with the monitor as owner for what HAProxy cannot probe. */
+export function monitorLines(monitor: HealthMonitor, settings: RenderSettings, alpn: readonly string[] | null): ConfigLine[] {
   const owner: Owner = { type: 'healthmonitor', id: monitor.id };
   // Without it the interval bounds a probe: that is what a time-out of 0 is taken for, HAProxy would wait for ever.
   const timeout = monitor.timeout > 0 ? [ownedLine(owner, 'timeout', 'check', `${monitor.timeout}s`)] : [];
   // Health as the old worker knew it holds in the new one until the first probe.
-  return [ownedLine(owner, 'load-server-state-from-file', 'global'), ...timeout, ...probeLines(monitor, owner, settings)];
+  return [
+    ownedLine(owner, 'load-server-state-from-file', 'global'),
+    ...timeout,
+    ...probeLines(monitor, owner, settings, isOnlyHttp2(alpn)),
+  ];
 }
 
-function probeLines(monitor: HealthMonitor, owner: Owner, settings: RenderSettings): ConfigLine[] {
+function probeLines(monitor: HealthMonitor, owner: Owner, settings: RenderSettings, needsHost: boolean): ConfigLine[] {
   switch (monitor.type) {
     case 'HTTP':
     case 'HTTPS':
-      return httpProbe(monitor, owner);
+      return httpProbe(monitor, owner, needsHost);
     case 'TCP':
     case 'TLS-HELLO':
       return [];
@@ -34,9 +39,10 @@ function probeLines(monitor: HealthMonitor, owner: Owner, settings: RenderSettin
 }
 
 /** HAProxy 2.6 manual, `http-check send` and `http-check expect`: only the value of a header is a log format. */
-function httpProbe(monitor: HealthMonitor, owner: Owner): ConfigLine[] {
+function httpProbe(monitor: HealthMonitor, owner: Owner, needsHost: boolean): ConfigLine[] {
   const version = monitor.http_version === null ? [] : ['ver', `HTTP/${monitor.http_version.toFixed(1)}`];
-  const host = monitor.domain_name === null ? [] : ['hdr', 'Host', escapeLogFormat(monitor.domain_name)];
+  const name = monitor.domain_name ?? (needsHost ? 'localhost' : null);
+  const host = name === null ? [] : ['hdr', 'Host', escapeLogFormat(name)];
   return [
     ownedLine(owner, 'option', 'httpchk'),
     ownedLine(owner, 'http-check', 'send', 'meth', monitor.http_method ?? 'GET', 'uri', monitor.url_path ?? '/', ...version, ...host),
@@ -51,13 +57,14 @@ function statusCodes(expected: string, owner: Owner): string {
   return codes.join(',');
 }
 
-/** The words of one server that is probed; `hasTls`: its traffic is encrypted, and what is said there holds for probes, too. */
-export function checkTokens(monitor: HealthMonitor, member: Member, hasTls: boolean): string[] {
+/** The words of one server that is probed. `alpn` is what its encrypted traffic offers, null without encryption: what is said there holds for probes, too. */
+export function checkTokens(monitor: HealthMonitor, member: Member, alpn: readonly string[] | null): string[] {
   const isTls = monitor.type === 'HTTPS' || monitor.type === 'TLS-HELLO';
   const owner: Owner = { type: 'member', id: member.id };
   return [
     'check',
-    ...(isTls ? ['check-ssl', ...(hasTls ? [] : ['verify', 'none'])] : []),
+    ...(isTls ? ['check-ssl', ...(alpn === null ? ['verify', 'none'] : [])] : []),
+    ...(isHttpProbe(monitor.type) ? checkAlpn(alpn) : []),
     // The API allows a delay of 0, HAProxy no interval of 0.
     'inter',
     `${Math.max(1, monitor.delay)}s`,
@@ -70,5 +77,16 @@ export function checkTokens(monitor: HealthMonitor, member: Member, hasTls: bool
     ...(member.monitor_port === null ? [] : ['port', String(member.monitor_port)]),
   ];
 }
+
+/**
+ * Left to itself HAProxy offers probes what traffic is offered, and speaks HTTP/1 to who then chooses HTTP/2. HTTP/1 wherever
+ * that is offered: probes over HTTP/2 need a host, which the API leaves out.
+ */
+function checkAlpn(alpn: readonly string[] | null): readonly string[] {
+  const offered = isOnlyHttp2(alpn) ? ['h2'] : (alpn ?? []).filter((protocol) => protocol !== 'h2');
+  return offered.length > 0 ? ['check-alpn', offered.join(',')] : [];
+}
+
+const isOnlyHttp2 = (alpn: readonly string[] | null): boolean => alpn?.length === 1 && alpn[0] === 'h2';
 
 const bracketed = (address: string): string => (address.includes(':') ? `[${address}]` : address);

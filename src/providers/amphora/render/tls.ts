@@ -64,10 +64,10 @@ export function serverTlsTokens(pool: PoolTree, listener: Listener, mode: Mode, 
 const pathOf = (file: SecretFile, { folder, outcomes }: TlsPlace): string => secretPath(file, outcomes, folder);
 
 /**
- * What is offered to members. Bytes that are passed on are of one protocol, and a member that were offered several might
+ * The application protocols that a pool with TLS offers to members. Bytes that are passed on are of one protocol, and a member that were offered several might
  * choose another than the client speaks: then nothing is offered.
  */
-function serverAlpn({ alpn_protocols }: PoolTree, mode: Mode): readonly string[] {
+export function serverAlpn({ alpn_protocols }: PoolTree, mode: Mode): readonly string[] {
   return mode === 'http' || alpn_protocols.length === 1 ? alpn_protocols : [];
 }
 
