@@ -9,7 +9,7 @@ import type { RecordStore } from '../cloud/local/record-store.ts';
 import { createNoAuth } from '../cloud/noauth.ts';
 import { createHttp, type Http } from '../cloud/openstack/http.ts';
 import { createKeystoneIdentity } from '../cloud/openstack/keystone.ts';
-import { createSession, type DomainName, identityRoot, type SignIn } from '../cloud/openstack/session.ts';
+import { createSession, type DomainName, identityRoot, type Session, type SignIn } from '../cloud/openstack/session.ts';
 import type { Config } from '../config/table.ts';
 import { writeFileAtomic } from '../lib/atomic-file.ts';
 import { systemClock } from '../lib/clock.ts';
@@ -25,6 +25,8 @@ export type OpenedIdentity = {
   readonly local: LocalIdentity | null;
   /** The project that owns what the service makes for itself. */
   readonly service_project_id: string;
+  /** The service's sign-in to Keystone; null: there is none. */
+  readonly session: Session | null;
   readonly close: () => Promise<void>;
 };
 
@@ -64,7 +66,7 @@ function openKeystone({ config, log, tell }: IdentityParts): OpenedIdentity {
   );
   // Its absence must not keep the others from starting; whoever looks at the start should still see it.
   session.current().catch((error: unknown) => tell(`${(error as Error).message}. Requests get 503 until it does ([keystone_authtoken]).`));
-  return { identity, local: null, service_project_id: SERVICE_PROJECT, close: () => http.close() };
+  return { identity, local: null, service_project_id: SERVICE_PROJECT, session, close: () => http.close() };
 }
 
 const missing = (name: string): StartRefused =>
@@ -110,5 +112,5 @@ async function openEmbedded({ config, state, store, base_url, tell }: IdentityPa
   await writeFileAtomic(join(state.dir, 'openrc'), files.openrc, { mode: 0o600 });
   const isOpen = auth_strategy === 'noauth' || auth_strategy === 'testing';
   const identity = isOpen ? createNoAuth() : local;
-  return { identity, local: isOpen ? null : local, service_project_id: project_ids.service, close: () => Promise.resolve() };
+  return { identity, local: isOpen ? null : local, service_project_id: project_ids.service, session: null, close: () => Promise.resolve() };
 }

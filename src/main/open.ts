@@ -43,7 +43,7 @@ export async function open(config: Config, state: State, base_url: string, log: 
     const identity = await openIdentity({ config, state, store, base_url, log, tell });
     const policy = openPolicy(config, dirname(process.env['OCTAVIA_CONFIG'] ?? ''), systemClock, log);
     const pki = await openPki(config);
-    const keys = await openSecrets({ config, state, store, db, pki, log });
+    const keys = await openSecrets({ config, state, store, db, pki, session: identity.session, log });
     const { cloud: place, local, network, fake } = await openCloud(config, state, store, identity.service_project_id, log, tell);
     const cloud = { ...place, secrets: keys.secrets };
     const agents =
@@ -79,6 +79,7 @@ export async function open(config: Config, state: State, base_url: string, log: 
       async close() {
         policy.stop();
         if ('close' in agents) await agents.close();
+        await keys.close();
         await identity.close();
         await db.close();
       },

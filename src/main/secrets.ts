@@ -4,13 +4,16 @@ import { join } from 'node:path';
 import type { FastifyInstance } from 'fastify';
 import { registerSecrets } from '../api/secrets/register.ts';
 import type { Identity } from '../cloud/identity.ts';
-import { createNoopSecrets } from '../cloud/fake/secrets.ts';
+import { createNoSecrets, createNoopSecrets } from '../cloud/fake/secrets.ts';
 import { createCertificateFiles } from '../cloud/local/certificate-files.ts';
 import type { RecordStore } from '../cloud/local/record-store.ts';
 import { createEmbeddedSecrets } from '../cloud/local/secrets/embedded-secrets.ts';
 import { createKeyManager, type KeyManager } from '../cloud/local/secrets/key-manager.ts';
 import { resealPayloads } from '../cloud/local/secrets/reseal.ts';
 import { createSealer, type Sealer } from '../cloud/local/secrets/seal.ts';
+import { type BarbicanAccess, createBarbicanSecrets } from '../cloud/openstack/barbican.ts';
+import { createHttp, Unreachable } from '../cloud/openstack/http.ts';
+import { endpointOf, type Session } from '../cloud/openstack/session.ts';
 import type { Secrets } from '../cloud/secrets.ts';
 import type { Config } from '../config/table.ts';
 import type { Database } from '../db/database.ts';
@@ -29,17 +32,25 @@ export type SecretsParts = {
   readonly store: RecordStore;
   readonly db: Database;
   readonly pki: Pki;
+  /** The service's sign-in to Keystone, whose catalog names the Barbican; null: there is none. */
+  readonly session: Session | null;
   readonly log: Logger;
 };
 
 /** A key manager: for controllers, and where it is the embedded one, for clients too. */
 export type OpenedSecrets = {
-  readonly secrets: Secrets | null;
+  readonly secrets: Secrets;
   readonly keyManager: KeyManager | null;
   readonly facades: (identity: Identity) => ((app: FastifyInstance) => void)[];
+  readonly close: () => Promise<void>;
 };
 
-const alone = (secrets: Secrets | null): OpenedSecrets => ({ secrets, keyManager: null, facades: () => [] });
+const alone = (secrets: Secrets, close = () => Promise.resolve()): OpenedSecrets => ({
+  secrets,
+  keyManager: null,
+  facades: () => [],
+  close,
+});
 
 /** Opens it. Throws `StartRefused` when its keys are not those of the database. */
 export async function openSecrets(parts: SecretsParts): Promise<OpenedSecrets> {
@@ -51,8 +62,12 @@ export async function openSecrets(parts: SecretsParts): Promise<OpenedSecrets> {
       return alone(createCertificateFiles(certificates.storage_path));
     case 'noop_cert_manager':
       return alone(openNoop(parts.pki));
+    case 'barbican_cert_manager':
+      return openBarbican(parts);
     default:
-      return alone(null);
+      throw new StartRefused(
+        `cert_manager = ${certificates.cert_manager} is not there: use barbican_cert_manager, embedded_cert_manager or local_cert_manager in the group [certificates].`,
+      );
   }
 }
 
@@ -61,6 +76,28 @@ function openNoop(pki: Pki): Secrets {
   const issued = issueCertificate(pki.authority, 'noop.octavia', { seconds: years_10, digest: 'sha256', now_ms: Date.now() });
   const { certificate, key, not_after } = issued;
   return createNoopSecrets({ certificate, key, intermediates: [], not_after_ms: not_after.getTime() });
+}
+
+/** Without a Keystone there is no Barbican, and nothing that needs certificates can be made; everything else can. */
+function openBarbican({ config, store, session, log }: SecretsParts): OpenedSecrets {
+  if (session === null) {
+    log.warn('cert_manager is barbican_cert_manager but auth_strategy is not keystone: there are no certificates for listeners and pools');
+    return alone(createNoSecrets());
+  }
+  const { endpoint, endpoint_type, region_name: region, ca_certificates_file: cafile, insecure } = config.certificates;
+  const http = createHttp({ cafile, insecure, connect_timeout_ms: 5000, timeout_ms: 10_000 });
+  const wanted = { interface: endpoint_type.replace(/URL$/u, ''), region };
+  const access: BarbicanAccess = {
+    async endpoint() {
+      const found = endpoint ?? endpointOf((await session.current()).catalog, 'key-manager', wanted);
+      if (found === null) throw new Unreachable(`the catalog names no ${wanted.interface} address of the type key-manager`);
+      return found;
+    },
+    token: async () => (await session.current()).token,
+    refuse: (token) => session.refuse(token),
+    user_id: async () => (await session.current()).user_id,
+  };
+  return alone(createBarbicanSecrets({ access, http, store }), () => http.close());
 }
 
 async function openEmbedded({ config, state, store, db, log }: SecretsParts): Promise<OpenedSecrets> {
@@ -77,6 +114,7 @@ async function openEmbedded({ config, state, store, db, log }: SecretsParts): Pr
   const base_url = config.api_settings.api_base_uri;
   const isOpen = config.api_settings.auth_strategy === 'noauth' || config.api_settings.auth_strategy === 'testing';
   return {
+    close: () => Promise.resolve(),
     keyManager,
     secrets: createEmbeddedSecrets(keyManager, store),
     facades: (identity) => [

@@ -147,10 +147,10 @@ function usesAndOutages(name: string, open: (t: TestContext) => Promise<SecretsS
     await secrets.readCertificate(ref, reader);
     await breakDown();
     for (const attempt of [
-      secrets.readCertificate(ref, reader),
-      secrets.readAuthorities(ref, reader),
-      secrets.readRevocations(ref, reader),
-      secrets.readVersion(ref, reader),
+      () => secrets.readCertificate(ref, reader),
+      () => secrets.readAuthorities(ref, reader),
+      () => secrets.readRevocations(ref, reader),
+      () => secrets.readVersion(ref, reader),
     ])
       await assert.rejects(attempt, Retry);
   });

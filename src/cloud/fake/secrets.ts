@@ -77,6 +77,19 @@ export class FakeSecrets implements Secrets {
   }
 }
 
+/** For installations without a key manager: nothing is found. */
+export function createNoSecrets(): Secrets {
+  const refuse = (ref: string): Promise<never> =>
+    Promise.reject(new UnusableSecret(ref, 'not found', `There is no key manager, so there is no secret ${ref}.`));
+  return {
+    readCertificate: refuse,
+    readAuthorities: refuse,
+    readRevocations: refuse,
+    readVersion: refuse,
+    recordUses: async () => undefined,
+  };
+}
+
 /** What `noop_cert_manager` answers: every reference is this certificate, every authority its own, and no list revokes anything. */
 export function createNoopSecrets(certificate: TlsCertificate): Secrets {
   return {

@@ -16,17 +16,18 @@ export class Unreachable extends Error {
 
 /** A request. */
 export type HttpRequest = {
-  readonly method: 'GET' | 'POST';
+  readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE';
   readonly url: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly body?: unknown;
 };
 
-/** An answer; the body is undefined when it is no JSON. */
+/** An answer; the body is undefined when it is no JSON, `bytes` what it is made of. */
 export type HttpAnswer = {
   readonly status: number;
   readonly headers: Readonly<Record<string, string | undefined>>;
   readonly body: unknown;
+  readonly bytes: Buffer;
 };
 
 /** Sends requests. */
@@ -78,7 +79,8 @@ export function createHttp(options: HttpOptions): Http {
           ...(body !== undefined && { body: JSON.stringify(body) }),
           signal: AbortSignal.timeout(options.timeout_ms),
         });
-        answer = { status: sent.statusCode, headers: plainHeaders(sent.headers), body: parseJson(await sent.body.text()) };
+        const bytes = Buffer.from(await sent.body.arrayBuffer());
+        answer = { status: sent.statusCode, headers: plainHeaders(sent.headers), body: parseJson(bytes.toString()), bytes };
       } catch (error) {
         throw new Unreachable(`${new URL(url).origin} does not answer (${reasonOf(error)})`, { cause: error });
       }

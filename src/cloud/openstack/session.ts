@@ -25,7 +25,13 @@ export type CatalogService = {
 };
 
 /** A token of the service, while it is valid. */
-export type ServiceToken = { readonly token: string; readonly ends_ms: number; readonly catalog: readonly CatalogService[] };
+export type ServiceToken = {
+  readonly token: string;
+  readonly ends_ms: number;
+  readonly catalog: readonly CatalogService[];
+  /** The service's own user; null: Keystone did not say. */
+  readonly user_id: string | null;
+};
 
 /** Holds the service's token. */
 export interface Session {
@@ -74,10 +80,19 @@ async function issue(auth_url: string, signIn: SignIn, http: Http, clock: Clock)
   const token = headers['x-subject-token'];
   if (status !== 201 || token === undefined)
     throw new Unreachable(`Keystone refuses to sign this service in (status ${status}): its user, password or project may be wrong`);
-  const { expires_at, catalog } = (body as { token?: { expires_at?: string; catalog?: CatalogService[] } } | undefined)?.token ?? {};
+  const { expires_at, catalog, user } = (body as IssuedBody | undefined)?.token ?? {};
   const ends_ms = Date.parse(expires_at ?? '');
-  return { token, ends_ms: Number.isNaN(ends_ms) ? clock.now() + RENEW_MS : ends_ms, catalog: Array.isArray(catalog) ? catalog : [] };
+  return {
+    token,
+    ends_ms: Number.isNaN(ends_ms) ? clock.now() + RENEW_MS : ends_ms,
+    catalog: Array.isArray(catalog) ? catalog : [],
+    user_id: user?.id ?? null,
+  };
 }
+
+type IssuedBody = {
+  readonly token?: { readonly expires_at?: string; readonly catalog?: readonly CatalogService[]; readonly user?: { readonly id?: string } };
+};
 
 function authOf(signIn: SignIn): object {
   if (signIn.type === 'application_credential') {

@@ -5,7 +5,7 @@ import { element, integer, readElements, sequence, tags } from '../../lib/der.ts
 import { UnusableSecret } from '../secrets.ts';
 import { chainUpsideDown, fixture, fixtureText } from '../../../test/support/tls-fixtures.ts';
 import { authoritiesFrom, certificateFrom, revocationsFrom, type StoredCertificate } from './material.ts';
-import { openPkcs12 } from './pkcs12.ts';
+import { openPkcs12 } from './locked.ts';
 import { areSignedBy } from './revocations.ts';
 
 const chainSubjects = ['CN=Test issuer', 'CN=Test above'];

@@ -1,10 +1,9 @@
 /** From what a key manager stores to what a server can show: the pieces are read, checked against each other and written anew. */
-import { createHash, createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
+import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
 import { Secret } from '../../lib/secret.ts';
 import { type SecretRefusal, type TlsCertificate, UnusableSecret } from '../secrets.ts';
-import { checkKeyCost } from './key-cost.ts';
-import { bytesOf, certificatesIn, pemBlocks, type PemBlock } from './pem.ts';
-import { openPkcs12 } from './pkcs12.ts';
+import { openLockedKey, openPkcs12, type Unlocked } from './locked.ts';
+import { certificatesIn, pemBlocks, type PemBlock } from './pem.ts';
 import { revocationsIn } from './revocations.ts';
 
 /** What stands behind a reference to a certificate: one PKCS#12 or PEM bundle, or the pieces. */
@@ -18,6 +17,9 @@ export type StoredCertificate =
       readonly passphrase: Buffer | null;
     };
 
+/** Each may have a passphrase, which takes work. */
+const MAX_KEYS = 4;
+
 type Pieces = { readonly certificates: readonly X509Certificate[]; readonly keys: readonly KeyObject[] };
 
 /** Larger than Barbican's limit for a secret, so that nothing endless is read. */
@@ -25,7 +27,7 @@ const MAX_BYTES = 1024 * 1024;
 
 /** The certificate with its key and chain. Throws `UnusableSecret`. */
 export async function certificateFrom(ref: string, stored: StoredCertificate): Promise<TlsCertificate> {
-  const { certificates, keys } = stored.form === 'bundle' ? await open(ref, stored.content) : readPieces(ref, stored);
+  const { certificates, keys } = stored.form === 'bundle' ? await open(ref, stored.content) : await readPieces(ref, stored);
   if (certificates.length === 0) throw unusable(ref, 'unreadable', 'there is no certificate in it');
   if (keys.length === 0) throw unusable(ref, 'unreadable', 'there is no private key in it');
   // A container says which certificate is the server's own; in a bundle it is the one that the key belongs to.
@@ -58,22 +60,10 @@ export function revocationsFrom(ref: string, content: Buffer): string {
   return tried(ref, 'not a list of revoked certificates in PEM', () => revocationsIn(limited(content)));
 }
 
-const opened = new Map<string, Promise<Pieces | null>>();
-const MAX_OPENED = 256;
-
-/** Opened PKCS#12 bundles are remembered by their digest, bad ones too: what is read again and again costs its tenth of a second once. */
 async function open(ref: string, content: Buffer): Promise<Pieces> {
-  limited(content);
-  if (content.includes('-----BEGIN ')) return readPem(ref, content);
-  const digest = createHash('sha256').update(content).digest('base64');
-  const known = opened.get(digest);
-  const opening = known ?? openPkcs12(content).then((found) => (found === null ? null : piecesOf(found)));
-  if (known === undefined) {
-    const [oldest] = opened.keys();
-    if (oldest !== undefined && opened.size >= MAX_OPENED) opened.delete(oldest);
-    opened.set(digest, opening);
-  }
-  const pieces = await opening.catch(() => null);
+  if (limited(content).includes('-----BEGIN ')) return readPem(ref, content);
+  const unlocked = await openPkcs12(limited(content));
+  const pieces = unlocked === null ? null : piecesOf(unlocked);
   if (pieces !== null) return pieces;
   throw new UnusableSecret(
     ref,
@@ -82,48 +72,58 @@ async function open(ref: string, content: Buffer): Promise<Pieces> {
   );
 }
 
-function piecesOf(content: { readonly keys: readonly Uint8Array[]; readonly certificates: readonly Uint8Array[] }): Pieces {
-  return {
-    keys: content.keys.map((key) => createPrivateKey({ key: Buffer.from(key), format: 'der', type: 'pkcs8' })),
-    certificates: content.certificates.map((certificate) => new X509Certificate(certificate)),
-  };
+/** Null: what came out of it is no key or certificate. */
+function piecesOf({ keys, certificates }: Unlocked): Pieces | null {
+  try {
+    return {
+      keys: keys.map((key) => createPrivateKey({ key: Buffer.from(key), format: 'der', type: 'pkcs8' })),
+      certificates: certificates.map((certificate) => new X509Certificate(certificate)),
+    };
+  } catch {
+    return null;
+  }
 }
 
-function readPem(ref: string, content: Buffer): Pieces {
+async function readPem(ref: string, content: Buffer): Promise<Pieces> {
   return {
     certificates: tried(ref, 'a certificate in it cannot be read', () => certificatesIn(content)),
-    keys: keysIn(ref, content, null),
+    keys: await keysIn(ref, content, null),
   };
 }
 
-function readPieces(ref: string, stored: Extract<StoredCertificate, { form: 'pieces' }>): Pieces {
+async function readPieces(ref: string, stored: Extract<StoredCertificate, { form: 'pieces' }>): Promise<Pieces> {
   const own = tried(ref, 'the certificate cannot be read', () => certificatesIn(limited(stored.certificate)));
   const { intermediates } = stored;
   const above =
     intermediates === null ? [] : tried(ref, 'an intermediate certificate cannot be read', () => certificatesIn(limited(intermediates)));
-  return { certificates: [...own, ...above], keys: keysIn(ref, limited(stored.private_key), stored.passphrase) };
+  return { certificates: [...own, ...above], keys: await keysIn(ref, limited(stored.private_key), stored.passphrase) };
 }
 
-function keysIn(ref: string, content: Buffer, passphrase: Buffer | null): KeyObject[] {
-  const blocks = pemBlocks(content.toString('latin1')).filter(({ label }) => label === 'PRIVATE KEY' || label.endsWith(' PRIVATE KEY'));
-  return blocks.map((block) =>
-    tried(ref, 'the private key cannot be read, or needs another passphrase', () => {
-      if (block.label === 'ENCRYPTED PRIVATE KEY') checkKeyCost(bytesOf(block));
-      return openKey(block, passphrase);
-    }),
-  );
-}
-
-/** An empty passphrase is one as well; a line's end behind it, which editors leave, is not part of it. */
-function openKey(block: PemBlock, passphrase: Buffer | null): KeyObject {
-  if (passphrase === null) return createPrivateKey({ key: block.text, passphrase: '' });
-  try {
-    return createPrivateKey({ key: block.text, passphrase });
-  } catch (error) {
-    const trimmed = passphrase.toString('latin1').replace(/\r?\n$/u, '');
-    if (trimmed.length === passphrase.length) throw error;
-    return createPrivateKey({ key: block.text, passphrase: Buffer.from(trimmed, 'latin1') });
+async function keysIn(ref: string, content: Buffer, passphrase: Buffer | null): Promise<KeyObject[]> {
+  const keys: KeyObject[] = [];
+  const blocks = tried(ref, 'there are too many blocks in it', () => pemBlocks(content.toString('latin1')));
+  const ofKeys = blocks.filter(({ label }) => label === 'PRIVATE KEY' || label.endsWith(' PRIVATE KEY'));
+  for (const block of ofKeys.slice(0, MAX_KEYS)) {
+    const key = isLocked(block)
+      ? await unlocked(block, passphrase ?? Buffer.alloc(0))
+      : tried(ref, 'the private key cannot be read', () => createPrivateKey(block.text));
+    if (key === null) throw unusable(ref, 'unreadable', 'the private key cannot be read, or needs another passphrase');
+    keys.push(key);
   }
+  return keys;
+}
+
+const isLocked = ({ label, text }: PemBlock): boolean => label === 'ENCRYPTED PRIVATE KEY' || text.includes('Proc-Type: 4,ENCRYPTED');
+
+/** A line's end behind a passphrase, which editors leave, is not part of it. */
+async function unlocked(block: PemBlock, passphrase: Buffer): Promise<KeyObject | null> {
+  const trimmed = Buffer.from(passphrase.toString('latin1').replace(/\r?\n$/u, ''), 'latin1');
+  for (const each of trimmed.equals(passphrase) ? [passphrase] : [passphrase, trimmed]) {
+    const opened = await openLockedKey(block, each).catch(() => null);
+    const key = opened === null ? undefined : piecesOf(opened)?.keys[0];
+    if (key !== undefined) return key;
+  }
+  return null;
 }
 
 /** Issuer above issuer; what does not fit into the chain stays at its end, as it was given. */

@@ -7,7 +7,7 @@ import type { RecordChange, RecordStore } from '../record-store.ts';
 import { mayName, mayUse } from './access.ts';
 import { consumersOf, ignoringConflict, type KeyManager, withoutTraces } from './key-manager.ts';
 import type { Entity, StoredContainer, StoredSecret } from './records.ts';
-import { createUses, type Use } from './uses.ts';
+import { createUses, type Use } from '../../secret-uses.ts';
 
 type Found = { readonly secret: StoredSecret } | { readonly container: StoredContainer };
 

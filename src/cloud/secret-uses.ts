@@ -1,7 +1,7 @@
 /** Which load balancer uses which secrets: rows first, so that whatever a crash leaves in between is found and undone. */
 import { randomUUID } from 'node:crypto';
-import { parseSecretRef } from '../../secret-ref.ts';
-import { RecordConflict, type RecordChange, type RecordStore, type StoredRecord } from '../record-store.ts';
+import { parseSecretRef } from './secret-ref.ts';
+import { RecordConflict, type RecordChange, type RecordStore, type StoredRecord } from './local/record-store.ts';
 
 /** A reference that a load balancer is, or is to be, entered as consumer for. */
 export type Use = { readonly id: string; readonly loadbalancer_id: string; readonly project_id: string | null; readonly ref: string };

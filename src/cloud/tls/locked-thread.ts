@@ -1,7 +1,8 @@
-/** Opens one PKCS#12 bundle in a thread of its own, and ends. */
+/** Opens one bundle or key in a thread of its own, and ends. */
+import { createPrivateKey } from 'node:crypto';
 import { parentPort, workerData } from 'node:worker_threads';
 import forge from 'node-forge';
-import type { Pkcs12Content } from './pkcs12.ts';
+import type { Locked, Unlocked } from './locked.ts';
 
 const { pkcs12, asn1, pki } = forge;
 
@@ -11,9 +12,19 @@ const bags: Readonly<Record<string, 'key' | 'certificate'>> = {
   [pki.oids['certBag'] ?? '']: 'certificate',
 };
 
-parentPort?.postMessage(contentOf(Buffer.from(workerData as Uint8Array)));
+const locked = workerData as Locked;
+parentPort?.postMessage(locked.form === 'pkcs12' ? contentOf(Buffer.from(locked.bundle)) : keyOf(locked));
 
-function contentOf(bundle: Buffer): Pkcs12Content | null {
+function keyOf({ pem, passphrase }: Extract<Locked, { form: 'key' }>): Unlocked | null {
+  try {
+    const key = createPrivateKey({ key: pem, passphrase: Buffer.from(passphrase) });
+    return { keys: [key.export({ type: 'pkcs8', format: 'der' })], certificates: [] };
+  } catch {
+    return null;
+  }
+}
+
+function contentOf(bundle: Buffer): Unlocked | null {
   for (const password of ['', null]) {
     try {
       const parsed = pkcs12.pkcs12FromAsn1(asn1.fromDer(bundle.toString('latin1')), true, password as string);
