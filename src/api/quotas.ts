@@ -1,12 +1,25 @@
 /** Quotas of projects (api-ref "Quotas"). */
 import Type from 'typebox';
-import { findQuota, type Limits, type QuotaName, quotaNames, resetQuota, setQuota } from '../db/quotas.ts';
+import {
+  countUsage,
+  countUsages,
+  findQuota,
+  type Limits,
+  listQuotaProjects,
+  nothingUsed,
+  type QuotaName,
+  quotaNames,
+  resetQuota,
+  setQuota,
+  type Usage,
+} from '../db/quotas.ts';
 import type { Quota } from '../db/tables.ts';
 import { Fault, type Fields } from '../model/index.ts';
 import { nullableInteger } from '../model/field.ts';
 import type { Answer, Call } from './call.ts';
 import { enforce } from './policy/enforce.ts';
-import { readFields } from './request/list-args.ts';
+import { isTrue } from './http/query.ts';
+import { readFields, readLimit } from './request/list-args.ts';
 import { showMany } from './read.ts';
 import { readObject } from './request/read-object.ts';
 import type { Resource, Row } from './resource.ts';
@@ -55,7 +68,7 @@ function present(
   return only === null ? all : Object.fromEntries(Object.entries(all).filter(([name]) => only.has(name)));
 }
 
-const withDefaults = (stored: Quota | undefined, defaults: Limits): Limits =>
+const withDefaults = (stored: Partial<Quota> | undefined, defaults: Limits): Limits =>
   Object.fromEntries(quotaNames.map((name) => [name, stored?.[name] ?? defaults[name]])) as Limits;
 
 /** `GET /quotas`: the projects for which limits were set; null is the default. */
@@ -85,6 +98,47 @@ export function showDefaultQuota(call: Call): Answer {
   const project_id = call.params['id'] ?? '';
   enforce(call, 'quota', 'get_defaults', project_id);
   return { status: 200, body: { quota: present(project_id, call.deps.options.quotas, null) } };
+}
+
+/** A project's limits with what it uses of each. */
+const presentUsage = (project_id: string, limits: Limits, usage: Usage): Record<string, unknown> => ({
+  project_id,
+  tenant_id: project_id,
+  ...Object.fromEntries(quotaNames.map((name) => [name, { limit: limits[name], used: usage[name] }])),
+});
+
+/** `GET /quotas/:id/usage`, an addition: a sub-resource, so that no client of the reference meets names that it does not know. */
+export async function showQuotaUsage(call: Call): Promise<Answer> {
+  const project_id = projectOf(call);
+  enforce(call, 'quota', 'get_one', project_id);
+  const { db, options } = call.deps;
+  const limits = withDefaults(await findQuota(db.read, project_id), options.quotas);
+  return { status: 200, body: { quota_usage: presentUsage(project_id, limits, await countUsage(db.read, project_id)) } };
+}
+
+/** Projects in one page of usages. */
+const USAGES = 500;
+
+/** `GET /octavia/quotas`, an addition: what every project uses, with `over=true` only of those that use more than they may. */
+export async function listQuotaUsages(call: Call): Promise<Answer> {
+  enforce(call, 'quota', 'get_all-global', null);
+  const { query, deps } = call;
+  const limit = Math.min(readLimit(query, deps.options) ?? USAGES, USAGES);
+  const projects = await listQuotaProjects(deps.db.read, query.last('marker') ?? '', limit);
+  const ids = projects.map((project) => project.project_id);
+  const usages = ids.length === 0 ? new Map<string, Usage>() : await countUsages(deps.db.read, ids);
+  const shown = projects.flatMap((stored) => {
+    const limits = withDefaults(stored, deps.options.quotas);
+    const usage = usages.get(stored.project_id) ?? nothingUsed;
+    const isOver = quotaNames.some((name) => limits[name] >= 0 && usage[name] > limits[name]);
+    return isOver || !isTrue(query.last('over')) ? [presentUsage(stored.project_id, limits, usage)] : [];
+  });
+  const last = ids.at(-1);
+  const links =
+    last !== undefined && ids.length >= limit
+      ? [{ rel: 'next', href: `${call.base_url}${call.path}?limit=${limit}&marker=${encodeURIComponent(last)}` }]
+      : [];
+  return { status: 200, body: { quota_usages: shown, quota_usages_links: links } };
 }
 
 /** `PUT /quotas/:id` */

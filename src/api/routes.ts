@@ -168,6 +168,7 @@ const quotaRoutes: readonly Route[] = [
   { path: '/quotas', methods: { GET: quotas.listQuotas, PUT: missing('project_id'), DELETE: missing('project_id') } },
   { path: '/quotas/:id', methods: { GET: quotas.showQuota, PUT: quotas.updateQuota, DELETE: quotas.deleteQuota } },
   { path: '/quotas/:id/default', methods: { GET: quotas.showDefaultQuota } },
+  { path: '/quotas/:id/usage', methods: { GET: quotas.showQuotaUsage } },
 ];
 
 const providerRoutes: readonly Route[] = [
@@ -191,7 +192,9 @@ const flavorRoutes: readonly Route[] = [
   }),
 ];
 
-const amphoraRoutes: readonly Route[] = [
+/** Below `/octavia`: what no tenant asks for. */
+const operatorRoutes: readonly Route[] = [
+  { path: '/quotas', methods: { GET: quotas.listQuotaUsages } },
   { path: '/amphorae', methods: { GET: amphorae.listAmphorae } },
   { path: '/amphorae/:id', methods: { GET: amphorae.showAmphora, DELETE: amphorae.deleteAmphora } },
   { path: '/amphorae/:id/:field', methods: { GET: amphorae.showAmphora } },
@@ -209,7 +212,7 @@ export type Routers = { readonly lbaas: Router; readonly octavia: Router };
 export function createRouters(): Routers {
   return {
     lbaas: createRouter([root, ...loadbalancerRoutes, ...partRoutes, ...quotaRoutes, ...providerRoutes, ...flavorRoutes]),
-    octavia: createRouter([root, ...amphoraRoutes]),
+    octavia: createRouter([root, ...operatorRoutes]),
   };
 }
 

@@ -1,5 +1,5 @@
 /** Limits of projects. What is in use is counted from the rows, in the transaction that adds some. */
-import type { Kysely } from 'kysely';
+import { type Kysely, sql } from 'kysely';
 import { forUpdate } from './database.ts';
 import { countOfProject, type ResourceTable } from './rows.ts';
 import type { Quota, Tables } from './tables.ts';
@@ -56,6 +56,49 @@ export async function quotaExceeded(
     if (used + (more[name] ?? 0) > limit) exceeded.push(name);
   }
   return exceeded;
+}
+
+/** How much of each kind there is; the truth, because nothing is kept that could differ from the rows. */
+export type Usage = Readonly<Record<QuotaName, number>>;
+
+/** What a project uses. */
+export async function countUsage(reader: Reader, project_id: string): Promise<Usage> {
+  const counted = await countUsages(reader, [project_id]);
+  return counted.get(project_id) ?? nothingUsed;
+}
+
+/** The usage of a project that has nothing. */
+export const nothingUsed = Object.fromEntries(quotaNames.map((name) => [name, 0])) as Usage;
+
+/** What each of these projects uses; one that is not in the answer uses nothing. Read in one statement, so from one state. */
+export async function countUsages(reader: Reader, project_ids: readonly string[]): Promise<ReadonlyMap<string, Usage>> {
+  const counts = quotaNames.map(
+    (name) =>
+      sql`select ${sql.lit(name)} as kind, project_id, count(*) as used from ${sql.table(name)}
+        where project_id in (${sql.join(project_ids)}) ${sql.raw(name === 'loadbalancer' ? "and provisioning_status <> 'DELETED'" : '')}
+        group by project_id`,
+  );
+  const { rows } = await sql<{ kind: QuotaName; project_id: string; used: number }>`${sql.join(counts, sql` union all `)}`.execute(reader);
+  const usages = new Map<string, Usage>();
+  for (const { kind, project_id, used } of rows)
+    usages.set(project_id, { ...(usages.get(project_id) ?? nothingUsed), [kind]: Number(used) });
+  return usages;
+}
+
+/** Projects that have load balancers or limits of their own, by id, after the given one; with their limits. */
+export async function listQuotaProjects(
+  reader: Reader,
+  after: string,
+  limit: number,
+): Promise<readonly (Pick<Quota, 'project_id'> & Partial<Quota>)[]> {
+  const { rows } = await sql<{ project_id: string }>`
+    select project_id from quota where project_id > ${after}
+    union select project_id from loadbalancer where project_id > ${after} and provisioning_status <> 'DELETED'
+    order by project_id limit ${limit}`.execute(reader);
+  const ids = rows.map((row) => row.project_id);
+  const stored = ids.length === 0 ? [] : await reader.selectFrom('quota').selectAll().where('project_id', 'in', ids).execute();
+  const byId = new Map(stored.map((row) => [row.project_id, row]));
+  return ids.map((project_id) => byId.get(project_id) ?? { project_id });
 }
 
 async function ensureQuota(tx: Reader, project_id: string): Promise<void> {

@@ -138,6 +138,8 @@ export const endpoints: readonly Endpoint[] = [
   get('/quotas', 'read-quota', ofNoProject),
   get('/quotas/{project}', 'read-quota'),
   get('/quotas/{project}/default', 'read-quota'),
+  get('/quotas/{project}/usage', 'read-quota'),
+  get('/v2/octavia/quotas', 'read-all-quotas', ofNoProject),
   put('/quotas/{project}', 'write-quota', { quota: { pool: 100 } }, { ok: 202 }),
   remove('/quotas/{quota}', 'write-quota', 'quota', { ok: 202 }),
   get('/providers', 'read', ofNoProject),

@@ -19,6 +19,8 @@ import { type InstantWorker, startInstantWorker } from './instant-worker.ts';
 export type ApiTestOptions = {
   readonly options?: Partial<ApiOptions>;
   readonly network?: FakeNetwork;
+  /** A database that is open already, migrated, and closed by the caller; default: one of its own. */
+  readonly db?: Database;
   readonly provider?: ApiProvider;
   /** Why the compute service cannot make such an instance. */
   readonly refusalOf?: Compute['findRefusal'];
@@ -63,7 +65,7 @@ const nobody: Caller = {
 
 /** Builds the API; everything ends with the test. Paths of calls are below `/v2/lbaas`, unless they begin with `/v2` or are `/`. */
 export async function withApi(t: TestContext, chosen: ApiTestOptions = {}): Promise<ApiTest> {
-  const db = await withDatabase(t);
+  const db = chosen.db ?? (await withDatabase(t));
   const network = chosen.network ?? createNoopNetwork();
   const compute = { findRefusal: chosen.refusalOf ?? (async () => null) };
   const provider = { metadata: amphoraMetadata({ compute, catalog: network }), ...(chosen.provider ?? { validate: () => undefined }) };
