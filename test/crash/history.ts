@@ -1,7 +1,7 @@
 /** One random history: users, a rough cloud, controllers that die and freeze; then calm, and the state of the world is judged. */
 import type { Database } from '../../src/db/database.ts';
 import { bumpGeneration } from '../../src/db/reconciliations.ts';
-import type { LoadBalancerTree } from '../../src/model/index.ts';
+import type { ListenerTree, LoadBalancerTree } from '../../src/model/index.ts';
 import { memberPortName, vipPortName, vrrpPortName } from '../../src/providers/amphora/observed.ts';
 import { seededRandom } from './seeded-random.ts';
 import type { Fate } from './process.ts';
@@ -114,6 +114,7 @@ const userActions = {
   lose_port: user.losePort,
   add_odd_member: user.addOddMember,
   change_monitor: user.changeMonitor,
+  change_policies: user.changePolicies,
   change_shape: user.changeShape,
   rotate: user.rotate,
   configure: user.configure,
@@ -285,8 +286,23 @@ function judgeKept(world: World, tree: LoadBalancerTree): string[] {
     if (listener.provisioning_status !== 'ACTIVE') problems.push(`the listener is ${listener.provisioning_status}`);
     if (listener.default_pool_id !== null && !tree.pools.some((pool) => pool.id === listener.default_pool_id))
       problems.push('the listener points at nothing');
+    problems.push(...judgePolicies(listener));
   }
   return problems.map((problem) => `${id}: ${problem}`);
+}
+
+function judgePolicies({ l7policies }: ListenerTree): string[] {
+  const problems: string[] = [];
+  for (const [index, policy] of l7policies.entries()) {
+    if (policy.position !== index + 1) problems.push(`a policy has position ${policy.position} instead of ${index + 1}`);
+    if (policy.provisioning_status !== 'ACTIVE') problems.push(`a policy is ${policy.provisioning_status}`);
+    if (policy.operating_status !== 'ONLINE') problems.push(`a policy is ${policy.operating_status}`);
+    for (const { value, provisioning_status } of policy.rules) {
+      const due = value === poison || value === unspeakable ? 'ERROR' : 'ACTIVE';
+      if (provisioning_status !== due) problems.push(`a rule is ${provisioning_status} instead of ${due}`);
+    }
+  }
+  return problems;
 }
 
 /** Each instance and each port must be asked for by exactly one row. */

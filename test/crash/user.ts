@@ -8,7 +8,17 @@ import {
   removeFailedAmphora,
 } from '../../src/db/reconciliations.ts';
 import type { Tx } from '../../src/db/database.ts';
-import { sampleListenerRow, sampleLoadBalancer, sampleMember, sampleMonitor, samplePool } from '../support/sample-trees.ts';
+import { shiftPolicies } from '../../src/db/l7policies.ts';
+import { loadTree } from '../../src/db/tree.ts';
+import {
+  sampleListenerRow,
+  sampleLoadBalancer,
+  sampleMember,
+  sampleMonitor,
+  samplePolicy,
+  samplePool,
+  sampleRule,
+} from '../support/sample-trees.ts';
 import { poison, unspeakable, type World } from './world.ts';
 
 /** Makes a load balancer with a listener, a pool and a member, PENDING_CREATE. */
@@ -125,6 +135,35 @@ export const changeMonitor = (world: World, id: string): Promise<boolean> =>
     const monitor = sampleMonitor({ id: world.newId(), pool_id, provisioning_status: 'PENDING_CREATE', operating_status: 'OFFLINE' });
     await tx.insertInto('healthmonitor').values(monitor).execute();
     await tx.updateTable('member').set({ operating_status: 'OFFLINE' }).where('pool_id', '=', pool_id).execute();
+    return true;
+  });
+
+/** Adds an L7 policy with a rule, which HAProxy may refuse, or deletes the first; the others make room or close ranks. */
+export const changePolicies = (world: World, id: string): Promise<boolean> =>
+  world.db.tx(async (tx) => {
+    const tree = await loadTree(tx, id);
+    const listener = tree?.listeners[0];
+    if (tree === null || listener === undefined || !(await mayChange(tx, id, ['ACTIVE'], 'PENDING_UPDATE'))) return false;
+    const { l7policies } = listener;
+    const [first] = l7policies;
+    if (first !== undefined && world.random() < 0.4) {
+      await tx.updateTable('l7policy').set({ provisioning_status: 'PENDING_DELETE' }).where('id', '=', first.id).execute();
+      await shiftPolicies(tx, listener.id, { from: 2, to: l7policies.length, by: -1 });
+      return true;
+    }
+    const position = 1 + Math.floor(world.random() * (l7policies.length + 1));
+    await shiftPolicies(tx, listener.id, { from: position, to: l7policies.length, by: 1 });
+    const pending = { provisioning_status: 'PENDING_CREATE', operating_status: 'OFFLINE' } as const;
+    const { rules: _rules, ...policy } = samplePolicy(1, { ...pending, id: world.newId(), listener_id: listener.id, position });
+    const pool = world.random() < 0.5 ? tree.pools[0] : undefined;
+    await tx
+      .insertInto('l7policy')
+      .values(pool === undefined ? policy : { ...policy, action: 'REDIRECT_TO_POOL', redirect_pool_id: pool.id })
+      .execute();
+    const values = ['/', '/', poison, unspeakable];
+    const value = values[Math.floor(world.random() * values.length)] ?? '/';
+    const rule = sampleRule(1, { ...pending, id: world.newId(), l7policy_id: policy.id, value });
+    await tx.insertInto('l7rule').values(rule).execute();
     return true;
   });
 

@@ -8,7 +8,7 @@ import { loadTree } from '../../src/db/tree.ts';
 import type { Clock } from '../../src/lib/clock.ts';
 import { silentLogger } from '../../src/lib/log.ts';
 import { Secret } from '../../src/lib/secret.ts';
-import { type LoadBalancerTree, Terminal } from '../../src/model/index.ts';
+import { type L7PolicyTree, type LoadBalancerTree, type Owner, Terminal } from '../../src/model/index.ts';
 import { FakeAgents } from '../../src/providers/amphora/fake-agents.ts';
 import type { RenderedConfiguration } from '../../src/providers/amphora/observed.ts';
 import { amphoraProvider } from '../../src/providers/amphora/provider.ts';
@@ -79,9 +79,9 @@ export function makeWorld(shared: Database, random: () => number, newId: () => s
   return { db, clock, compute, network, agents, weather, random, newId, leases: 0, thefts: 0 };
 }
 
-/** The address of a member that HAProxy will not have. */
+/** The address of a member, or the value of a rule, that HAProxy will not have. */
 export const poison = '10.66.6.6';
-/** The address of a member that cannot even be rendered. */
+/** The same of one that cannot even be rendered. */
 export const unspeakable = '10.66.6.7';
 
 /** The configuration stands for the tree: what a pass renders is a function of what it read, one line for each part. */
@@ -93,11 +93,12 @@ export function renderForTest(tree: LoadBalancerTree): RenderedConfiguration | n
   for (const member of tree.pools.filter(isServed).flatMap((pool) => pool.members.filter(isServed))) {
     if (member.address === unspeakable) throw new Terminal({ type: 'member', id: member.id }, 'It cannot be rendered.');
   }
+  const servedPool = (id: string | null) => tree.pools.find((pool) => pool.id === id && isServed(pool))?.id;
   const parts = [
-    ...listeners.map((each) => ({
-      line: `listener ${each.id} ${tree.pools.find((pool) => pool.id === each.default_pool_id && isServed(pool))?.id}`,
-      owner: { type: 'listener', id: each.id } as const,
-    })),
+    ...listeners.flatMap((each) => [
+      { line: `listener ${each.id} ${servedPool(each.default_pool_id)}`, owner: { type: 'listener', id: each.id } as const },
+      ...each.l7policies.filter(isServed).flatMap((policy) => policyLines(policy, servedPool(policy.redirect_pool_id))),
+    ]),
     ...tree.pools.filter(isServed).flatMap((pool) => [
       {
         line: `pool ${pool.id} ${pool.healthmonitor && isServed(pool.healthmonitor) ? pool.healthmonitor.id : ''}`,
@@ -117,6 +118,18 @@ export function renderForTest(tree: LoadBalancerTree): RenderedConfiguration | n
     crt_lists: {},
     frontends: listeners.length,
   };
+}
+
+/** A policy of which a rule was refused is left out as a whole. */
+function policyLines(policy: L7PolicyTree, pool: string | undefined): { readonly line: string; readonly owner: Owner }[] {
+  const rules = policy.rules.filter((rule) => rule.provisioning_status !== 'PENDING_DELETE');
+  if (rules.some((rule) => rule.refused)) return [];
+  const odd = rules.find((rule) => rule.value === unspeakable);
+  if (odd !== undefined) throw new Terminal({ type: 'l7rule', id: odd.id }, 'It cannot be rendered.');
+  return [
+    { line: `policy ${policy.id} at ${policy.position} to ${pool}`, owner: { type: 'l7policy', id: policy.id } },
+    ...rules.map((rule) => ({ line: `rule ${rule.id} ${rule.value}`, owner: { type: 'l7rule', id: rule.id } as const })),
+  ];
 }
 
 /** What `haproxy -c` would say. */
