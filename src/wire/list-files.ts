@@ -62,8 +62,13 @@ function listFile(slot: string, kind: ListKind, lines: readonly string[]): ListF
   return { name, content };
 }
 
+/** Can this text be an entry, and be read as itself? */
+export function isListEntry(text: string): boolean {
+  return text !== '' && text === text.trim() && !text.startsWith('#') && !controlCharacter.test(text) && text.isWellFormed();
+}
+
 function checkedEntry(entry: string): string {
-  if (entry === '' || entry !== entry.trim() || entry.startsWith('#') || controlCharacter.test(entry) || !entry.isWellFormed())
+  if (!isListEntry(entry))
     throw new TypeError('an entry of a list cannot be empty, a comment, or have control characters or spaces at its ends');
   return entry;
 }

@@ -4,7 +4,8 @@
  * one more needs no reload.
  */
 import type { L7PolicyTree, L7Rule } from '../../../model/index.ts';
-import { listOf, patternOf } from './l7-rule.ts';
+import { isListEntry } from '../../../wire/list-files.ts';
+import { patternOf } from './l7-rule.ts';
 
 /** A policy in effect, and its rules in effect. */
 export type ServedPolicy = { readonly policy: L7PolicyTree; readonly rules: readonly L7Rule[] };
@@ -37,7 +38,7 @@ export function unitsOf(policies: readonly ServedPolicy[], has_lists: boolean): 
 /** What neighbours must have in common; null: cannot be grouped. */
 function kindOf({ policy, rules }: ServedPolicy): string | null {
   const [rule] = rules;
-  if (rules.length !== 1 || rule === undefined || rule.invert || listOf('l7', [patternOf(rule)]) === null) return null;
+  if (rules.length !== 1 || rule === undefined || rule.invert || !isListEntry(patternOf(rule))) return null;
   const isReject = policy.action === 'REJECT';
   if (isReject ? !mayListRule(rule) : !mayMapRule(rule)) return null;
   return JSON.stringify([policy.action, policy.redirect_http_code, rule.type, rule.key, rule.compare_type]);

@@ -2,7 +2,7 @@
 import { type L7Rule, type Owner, Terminal } from '../../../model/index.ts';
 import { isQuotedValue } from '../../../model/rules/l7rule.ts';
 import type { ConfigLine } from '../../../wire/haproxy-text.ts';
-import { aclFile, type ListFile, listPath } from '../../../wire/list-files.ts';
+import { aclFile, isListEntry, listPath } from '../../../wire/list-files.ts';
 import { fetchArgument, ownedLine } from './lines.ts';
 
 /** How HAProxy compares, by the API's word (`-m <method>`). */
@@ -60,16 +60,6 @@ function keyOf(rule: L7Rule, allowed: RegExp): string {
   return fetchArgument(rule.key);
 }
 
-/** A file with these patterns; null when one of them cannot stand in a file. */
-export function listOf(slot: string, patterns: readonly string[]): ListFile | null {
-  try {
-    return aclFile(slot, patterns);
-  } catch (error) {
-    if (error instanceof TypeError) return null;
-    throw error;
-  }
-}
-
 /**
  * The ACL of a rule, under the rule's id. With a place for lists the pattern lies in one of its own, so that another value needs
  * no reload; else in the line, after `--`, as it may begin with a dash.
@@ -79,8 +69,8 @@ export function ruleLine(rule: L7Rule, place: ListPlace | null): ConfigLine {
   const words = ['acl', rule.id, ...comparisonOf(rule)];
   if (rule.type === 'SSL_CONN_HAS_CERT') return ownedLine(owner, ...words);
   const pattern = patternOf(rule);
-  const list = place === null ? null : listOf(`l7-${rule.id}`, [pattern]);
-  if (place === null || list === null) return ownedLine(owner, ...words, '--', pattern);
+  if (place === null || !isListEntry(pattern)) return ownedLine(owner, ...words, '--', pattern);
+  const list = aclFile(`l7-${rule.id}`, [pattern]);
   return { tokens: [...words, '-f', listPath(place.base_path, place.loadbalancer_id, list.name)], owner, lists: [list] };
 }
 

@@ -7,9 +7,9 @@
 import { type L7PolicyTree, type ListenerTree, type Owner, type PoolTree, Terminal } from '../../../model/index.ts';
 import { hasRequests } from '../../../model/rules/l7policy.ts';
 import { type ConfigLine, escapeLogFormat } from '../../../wire/haproxy-text.ts';
-import { type ListFile, listPath, mapFile } from '../../../wire/list-files.ts';
+import { aclFile, type ListFile, listPath, mapFile } from '../../../wire/list-files.ts';
 import { leaderOf, type ServedPolicy, type Unit, unitsOf } from './l7-groups.ts';
-import { comparisonOf, listOf, type ListPlace, ruleLine, term } from './l7-rule.ts';
+import { comparisonOf, type ListPlace, ruleLine, term } from './l7-rule.ts';
 import { backendName, fetchArgument, isServed, ownedLine } from './lines.ts';
 
 export type { ServedPolicy } from './l7-groups.ts';
@@ -95,7 +95,7 @@ function matchOf(unit: Unit, listener: ListenerTree, index: number, places: Plac
   });
   if (leaderOf(unit).action === 'REJECT') {
     const patterns = unit.entries.map(([pattern]) => pattern);
-    const list = listOf(slot, patterns) as ListFile;
+    const list = aclFile(slot, patterns);
     const tokens = [...comparisonOf(unit.rule), '-f', listPath(place.base_path, place.loadbalancer_id, list.name)];
     return { lines: [acl(tokens, list)], condition: [name], lookup: null };
   }
