@@ -17,7 +17,8 @@ export type TestPki = {
   readonly stranger: string;
   /** Revoked certificates, of both authorities. */
   readonly crl: string;
-  /** A certificate by its name: `rsa.example`, `ec.example` (ECDSA), `both-rsa` and `both-ec` (both for both.example), … */
+  /** A certificate by its name: `rsa.example`, `ec.example` (ECDSA), `both-rsa` and `both-ec` (both for both.example), `weak.example` (a key
+   * that no OpenSSL of today takes), … */
   of(name: string): TestCertificate;
 };
 
@@ -37,6 +38,7 @@ const leaves = [
   ['client', 'A client', 'ec', 'issuer'],
   ['revoked', 'A revoked client', 'ec', 'issuer'],
   ['strange', 'A strange client', 'ec', 'stranger'],
+  ['weak.example', 'weak.example', 'weak', 'issuer'],
 ] as const;
 
 /** Makes them all: about a second. */
@@ -44,7 +46,11 @@ export function makeTestPki(): TestPki {
   const folder = mkdtempSync(join(tmpdir(), 'pki-'));
   const openssl = (...args: string[]) => execFileSync('openssl', args, { cwd: folder, stdio: ['ignore', 'ignore', 'pipe'] });
   const file = (name: string) => readFileSync(join(folder, name), 'utf8');
-  const kinds = { ec: ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256'], rsa: ['-newkey', 'rsa:2048'] };
+  const kinds = {
+    ec: ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256'],
+    rsa: ['-newkey', 'rsa:2048'],
+    weak: ['-newkey', 'rsa:512'],
+  };
   try {
     writeFileSync(join(folder, 'empty.cnf'), '[req]\ndistinguished_name = dn\n[dn]\n');
     const request = (name: string, subject: string, kind: keyof typeof kinds, ...more: string[]) =>
