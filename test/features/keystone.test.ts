@@ -78,12 +78,14 @@ test('while Keystone is away, tokens seen lately go on, others get 503 at once, 
 
 test('a Keystone that keeps silent costs a time-out, not a request for ever; one that breaks a connection is asked again', async (t) => {
   const keystone = await startKeystone(t);
-  const slow = keystoneIdentity(t, keystone, { timeout_ms: 300 });
+  const { log, lines } = recordingLogger();
+  const slow = keystoneIdentity(t, keystone, { timeout_ms: 300, log });
   const token = await keystone.login('demo');
   keystone.mood = 'silent';
   const begun = performance.now();
   await assert.rejects(slow.authenticate(token), busy);
   assert.ok(performance.now() - begun < 3000);
+  assert.match(JSON.stringify(lines), /does not answer \(too slow\)/u);
   keystone.mood = 'broken';
   const patient = keystoneIdentity(t, keystone, { clock: systemClock, http_request_max_retries: 20 });
   // Real time: the fake clock of the tokens stands still.

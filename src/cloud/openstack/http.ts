@@ -107,6 +107,7 @@ function parseJson(text: string): unknown {
 }
 
 function reasonOf(error: unknown): string {
-  const { code, name, message } = error as { code?: string; name?: string; message?: string };
-  return code ?? (name === 'TimeoutError' ? 'too slow' : (message ?? String(error)));
+  const { code, name, message } = error as { code?: unknown; name?: string; message?: string };
+  if (name === 'TimeoutError') return 'too slow';
+  return typeof code === 'string' ? code : (message ?? String(error));
 }
