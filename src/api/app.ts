@@ -4,6 +4,7 @@ import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest, 
 import type { Caller } from '../cloud/identity.ts';
 import { newId } from '../lib/ids.ts';
 import { Secret } from '../lib/secret.ts';
+import { answerDocument } from './http/api-document.ts';
 import { acceptsJson } from './http/accept.ts';
 import { readJson } from './http/body.ts';
 import type { Answer } from './call.ts';
@@ -77,6 +78,7 @@ function addRoutes(app: FastifyInstance, deps: ApiDeps): void {
     url: '/',
     handler: (request, reply) => send(request, reply, { status: 200, body: versionList(baseUrl(deps, request)) }),
   });
+  app.route({ method: METHODS, url: '/openapi.json', handler: async (request, reply) => answerDocument(request, reply) });
   app.route({ method: METHODS, url: '/healthcheck', handler: async (request, reply) => healthAnswer(deps, request, reply) });
 }
 

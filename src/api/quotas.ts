@@ -38,7 +38,8 @@ const quotaFields = {
   l7rule: limit,
 } as const satisfies Fields;
 
-const quotas: Resource = {
+/** Quotas. */
+export const quotas: Resource = {
   table: 'quota',
   root: 'quota',
   plural: 'quotas',
@@ -55,7 +56,7 @@ const quotas: Resource = {
 };
 
 /** Two kinds have an older spelling beside the present one. */
-const aliases: Readonly<Record<string, QuotaName>> = { load_balancer: 'loadbalancer', health_monitor: 'healthmonitor' };
+export const aliases: Readonly<Record<string, QuotaName>> = { load_balancer: 'loadbalancer', health_monitor: 'healthmonitor' };
 
 function present(
   project_id: string,

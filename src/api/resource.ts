@@ -99,11 +99,18 @@ export const relatedList =
   (row: Row, related: Related): readonly unknown[] =>
     related[index]?.get(row['id'] as string) ?? [];
 
+const nullables = new WeakSet<(row: Row, related: Related) => unknown>();
+
 /** Shows a list column that means "not set" when it is empty as null. */
-export const nullWhenEmpty =
-  (name: string) =>
-  (row: Row): unknown =>
-    (row[name] as readonly unknown[]).length === 0 ? null : row[name];
+export function nullWhenEmpty(name: string): (row: Row) => unknown {
+  const show = (row: Row): unknown => ((row[name] as readonly unknown[]).length === 0 ? null : row[name]);
+  nullables.add(show);
+  return show;
+}
+
+/** May a list be shown as null? */
+export const isShownAsNull = (show: ((row: Row, related: Related) => unknown) | undefined): boolean =>
+  show !== undefined && nullables.has(show);
 
 /** Shows a row's id as a reference. */
 export const asRef = (row: Row): unknown => ({ id: row['id'] });

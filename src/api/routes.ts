@@ -19,26 +19,24 @@ import * as pools from './pools.ts';
 import { findPool } from './pools.ts';
 import * as providers from './providers.ts';
 import * as quotas from './quotas.ts';
-import { createRouter, type Match, type Route, type Router } from './http/router.ts';
+import { createRouter, isRefusal, type Match, refusal, type Route, type Router } from './http/router.ts';
 import { invalid } from './request/validate.ts';
 
 /** What the collection and its members allow together: the reference answers a 405 of either with all of it. */
 const ALL = 'DELETE, GET, POST, PUT';
 
 /** A request that lacks the id in its path. */
-const missing =
-  (name: string): Handler =>
-  () => {
+const missing = (name: string): Handler =>
+  refusal(() => {
     throw new Fault(400, `Missing argument: "${name}"`);
-  };
+  });
 
 /** A create with an id in its path, or an update with something after the id: the rest of the path is taken for the body. */
-const misplaced =
-  (argument: string): Handler =>
-  (call: Call) => {
+const misplaced = (argument: string): Handler =>
+  refusal((call: Call) => {
     const rest = call.path.split('/').filter((each) => each !== '');
     throw invalid(argument, decodeURIComponent(rest.at(-1) ?? ''), 'It is not a body: a request body is expected instead of more path.');
-  };
+  });
 
 /** The handlers of a collection and of one of its resources. */
 type Five = {
@@ -61,7 +59,7 @@ const collection = (
   { path: `${path}/:id/:field`, methods: { GET: show, PUT: misplaced(argument), POST: nothing, DELETE: nothing } },
 ];
 
-const nothing: Handler = () => refusalAnswer(404, 'Not Found');
+const nothing: Handler = refusal(() => refusalAnswer(404, 'Not Found'));
 
 /** Members below a pool; whatever is asked of a pool that does not exist is a 404. */
 const memberRoutes: readonly Route[] = [
@@ -78,10 +76,15 @@ const memberRoutes: readonly Route[] = [
 ];
 
 function inPool(handler: Handler): Handler {
-  return async (call) => {
+  return alike(handler, async (call) => {
     await findPool(call, call.params['pool_id'] ?? '');
     return handler(call);
-  };
+  });
+}
+
+/** A handler around another refuses when that one does. */
+function alike(inner: Handler, outer: Handler): Handler {
+  return isRefusal(inner) ? refusal(outer) : outer;
 }
 
 /** Rules below an L7 policy; whatever is asked of a policy that does not exist is a 404, in the form of the router's own. */
@@ -109,11 +112,11 @@ const ruleRoutes: readonly Route[] = [
 ];
 
 function inPolicy(handler: Handler): Handler {
-  return async (call) => {
+  return alike(handler, async (call) => {
     const id = call.params['l7policy_id'] ?? '';
     const policy = await findRow(call.deps.db.read, 'l7policy', id);
     return policy === undefined ? refusalAnswer(404, 'Bad Request', `L7Policy ${id} not found.`) : handler(call);
-  };
+  });
 }
 
 const loadbalancerRoutes: readonly Route[] = [
@@ -205,15 +208,25 @@ const operatorRoutes: readonly Route[] = [
 
 const root: Route = { path: '/', methods: { GET: () => ({ status: 200, body: 'v2' }) } };
 
+/** Every route below `/v2/lbaas` (and below `/v2` itself). */
+export const lbaasRoutes: readonly Route[] = [
+  root,
+  ...loadbalancerRoutes,
+  ...partRoutes,
+  ...quotaRoutes,
+  ...providerRoutes,
+  ...flavorRoutes,
+];
+
+/** Every route below `/v2/octavia`. */
+export const octaviaRoutes: readonly Route[] = [root, ...operatorRoutes];
+
 /** The routers by what follows `/v2`. */
 export type Routers = { readonly lbaas: Router; readonly octavia: Router };
 
 /** Builds the routers; `lbaas` also serves the paths without a prefix. */
 export function createRouters(): Routers {
-  return {
-    lbaas: createRouter([root, ...loadbalancerRoutes, ...partRoutes, ...quotaRoutes, ...providerRoutes, ...flavorRoutes]),
-    octavia: createRouter([root, ...operatorRoutes]),
-  };
+  return { lbaas: createRouter(lbaasRoutes), octavia: createRouter(octaviaRoutes) };
 }
 
 /** Finds what answers a path such as `/v2.0/lbaas/pools.json`. Throws `Fault` 400 for broken percent encoding. */

@@ -3,6 +3,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { outdatedPages } from '../../tools/api-docs.ts';
 import { configurationPage } from '../../tools/config-docs.ts';
 import { functionsOf } from '../../tools/scan/functions.ts';
 import { folderOf } from '../../tools/scan/imports.ts';
@@ -70,4 +71,5 @@ test('paths that the documents name exist', () => {
 
 test('docs/configuration.md is what the table of options says', () => {
   assert.equal(page('docs/configuration.md'), configurationPage(), 'run node_modules/.bin/node tools/config-docs.ts');
+  assert.deepEqual(outdatedPages(), [], 'run node_modules/.bin/node tools/api-docs.ts');
 });

@@ -2,6 +2,7 @@
 import type { TestContext } from 'node:test';
 import type { FastifyInstance } from 'fastify';
 import { createApi } from '../../src/api/app.ts';
+import { apiDocument } from '../../src/api/openapi/document.ts';
 import { type ApiDeps, type ApiOptions, type ApiProvider, defaultApiOptions } from '../../src/api/deps.ts';
 import { createNoopNetwork, type FakeNetwork } from '../../src/cloud/fake/network.ts';
 import type { Compute } from '../../src/cloud/compute.ts';
@@ -12,6 +13,7 @@ import { silentLogger } from '../../src/lib/log.ts';
 import { Fault } from '../../src/model/index.ts';
 import { amphoraMetadata } from '../../src/providers/amphora/metadata.ts';
 import { noopMetadata } from '../../src/providers/noop/provider.ts';
+import { type AnswerChecker, createAnswerChecker } from '../contract/openapi-answers.ts';
 import { withDatabase } from './database.ts';
 import { type InstantWorker, startInstantWorker } from './instant-worker.ts';
 
@@ -102,7 +104,10 @@ export async function withApi(t: TestContext, chosen: ApiTestOptions = {}): Prom
       headers: { ...(body !== undefined && { 'content-type': 'application/json' }), ...headers },
       ...payload,
     });
-    return { status: answer.statusCode, headers: answer.headers, body: answer.body === '' ? undefined : parse(answer.body) };
+    const parsed = answer.body === '' ? undefined : parse(answer.body);
+    const problem = checker().check(method, url, answer.statusCode, parsed);
+    if (problem !== null) throw new Error(`the answer is not as the API is described: ${problem}`);
+    return { status: answer.statusCode, headers: answer.headers, body: parsed };
   };
   return {
     app,
@@ -126,6 +131,14 @@ const withNoop: Partial<ApiOptions> = {
     'noop_driver-alt': 'The no-op driver alt.',
   },
 };
+
+let known: AnswerChecker | null = null;
+
+/** Every answer of every test is held against the description of the API. */
+function checker(): AnswerChecker {
+  known ??= createAnswerChecker(apiDocument());
+  return known;
+}
 
 function parse(text: string): unknown {
   try {

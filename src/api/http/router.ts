@@ -10,6 +10,17 @@ export type Methods = Readonly<Partial<Record<'GET' | 'POST' | 'PUT' | 'DELETE',
 /** A path like `/loadbalancers/:id/status` and what answers it; `allow` is what a 405 names, where it is more than the methods. */
 export type Route = { readonly path: string; readonly methods: Methods; readonly allow?: string };
 
+const refusing = new WeakSet<Handler>();
+
+/** Marks a handler that only refuses: it answers a path or method that is none, and the API's description leaves it out. */
+export function refusal(handler: Handler): Handler {
+  refusing.add(handler);
+  return handler;
+}
+
+/** Does the handler only refuse? */
+export const isRefusal = (handler: Handler): boolean => refusing.has(handler);
+
 type Node = { readonly children: Map<string, Node>; parameter: Node | null; route: Route | null; names: readonly string[] };
 
 /** What was found: the handler, or the methods that the path has. */

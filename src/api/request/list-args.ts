@@ -3,7 +3,7 @@ import type { ListQuery, SortKey, TagFilter } from '../../db/list.ts';
 import { type Field, Fault } from '../../model/index.ts';
 import type { ApiOptions } from '../deps.ts';
 import { isTrue, type QueryArgs } from '../http/query.ts';
-import { isNullable, kindOf, type Resource } from '../resource.ts';
+import { isNullable, kindOf, type Resource, type ValueKind } from '../resource.ts';
 
 const RESERVED = new Set(['limit', 'marker', 'sort', 'sort_key', 'sort_dir', 'fields', 'page_reverse']);
 const PROJECT_ARGS = new Set(['project_id', 'tenant_id']);
@@ -37,11 +37,19 @@ const badArgument = (): Fault => new Fault(400, 'One or more arguments are eithe
 const ownField = (resource: Resource, name: string): Field | undefined =>
   Object.hasOwn(resource.fields, name) ? (resource.fields as Record<string, Field>)[name] : undefined;
 
-/** The value of a filter as the column stores it; undefined when no row can have it. */
-function readFilter(resource: Resource, name: string, [text = '']: readonly string[]): string | number | boolean | undefined {
+/** Names that a list may be filtered by, without the tag filters and those on other tables. */
+export const filterNames = (resource: Resource): string[] =>
+  Object.keys(resource.fields).filter((name) => filterKind(resource, name) !== 'json' && name !== 'project_id');
+
+function filterKind(resource: Resource, name: string): ValueKind {
   const field = ownField(resource, name);
   const isColumn = field !== undefined && field.computed !== true && (field.hidden !== true || resource.alsoFilters.includes(name));
-  const kind = isColumn ? kindOf(field.schema) : 'json';
+  return isColumn ? kindOf(field.schema) : 'json';
+}
+
+/** The value of a filter as the column stores it; undefined when no row can have it. */
+function readFilter(resource: Resource, name: string, [text = '']: readonly string[]): string | number | boolean | undefined {
+  const kind = filterKind(resource, name);
   if (kind === 'json') throw badArgument();
   if (kind === 'boolean') return isTrue(text);
   if (kind === 'text') return text;

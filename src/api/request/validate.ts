@@ -8,6 +8,7 @@ import { isIP } from 'node:net';
 import type { TSchema } from 'typebox';
 import { type Field, type Fields, Fault } from '../../model/index.ts';
 import { maskCidr } from '../../model/rules/addresses.ts';
+import { attributeSchema, described, isDescribed, type JsonSchema, publicSchema, schemaOf } from './describe.ts';
 import { pythonRepr, pythonStr } from './python-text.ts';
 
 /** A JSON object as it came. */
@@ -17,7 +18,10 @@ export type JsonObject = Readonly<Record<string, unknown>>;
 export type Reader = (value: unknown) => unknown;
 
 /** What an object of a request may hold, in the order in which it is checked. */
-export type Shape = ReadonlyMap<string, { readonly read: Reader; readonly mandatory: boolean }>;
+export type Shape = ReadonlyMap<string, Attribute>;
+
+/** One attribute of a shape; `field` and `of` say what it is of, for the API's description. */
+export type Attribute = { readonly read: Reader; readonly mandatory: boolean; readonly field?: Field; readonly of?: 'post' | 'put' };
 
 /** The value is of the right type but not allowed: the message names the attribute. */
 class Refused extends Error {}
@@ -64,7 +68,13 @@ export function invalid(attribute: string, value: unknown, message: string, caus
 
 /** Reads an object of a shape. */
 export function objectReader(shape: Shape): Reader {
-  return (value) => {
+  const schema = (): JsonSchema => ({
+    type: 'object',
+    properties: Object.fromEntries([...shape].map(([name, attribute]) => [name, attributeSchema(name, attribute)])),
+    required: [...shape].flatMap(([name, { mandatory }]) => (mandatory ? [name] : [])),
+    additionalProperties: false,
+  });
+  return described((value) => {
     if (!isObject(value)) throw new Unreadable(`Value not an object: ${pythonStr(value)}`);
     const unknown = Object.keys(value).filter((name) => !shape.has(name));
     if (unknown.length > 0) throw new UnknownNames(unknown);
@@ -74,7 +84,7 @@ export function objectReader(shape: Shape): Reader {
       else if (attribute.mandatory) throw invalid(name, null, 'Mandatory field missing.');
     }
     return result;
-  };
+  }, schema);
 }
 
 function readAttribute(name: string, read: Reader, value: unknown): unknown {
@@ -90,20 +100,21 @@ function readAttribute(name: string, read: Reader, value: unknown): unknown {
 
 /** Reads a list of what `element` reads. */
 export function listReader(element: Reader): Reader {
-  return (value) => {
+  const read: Reader = (value) => {
     if (!Array.isArray(value)) throw new Unreadable(`Value not a valid list: ${pythonStr(value)}`);
     if (value.includes(null)) throw new Refused('Value should be a list without null');
     return value.map((each) => element(each));
   };
+  return described(read, () => ({ type: 'array', items: schemaOf(element) }));
 }
 
 /** Which fields a create or an update may carry, with readers made from their schemas; `extra` adds or replaces some. */
 export function shapeOf(fields: Fields, of: 'post' | 'put', extra: Readonly<Record<string, Reader>> = {}): Shape {
-  const shape = new Map<string, { read: Reader; mandatory: boolean }>();
+  const shape = new Map<string, Attribute>();
   for (const [name, field] of Object.entries(fields) as [string, Field][]) {
     if (field[of] === undefined) continue;
     const read = extra[name] ?? readerOf(field.schema);
-    shape.set(name, { read, mandatory: of === 'post' && field.post === 'mandatory' });
+    shape.set(name, { read, mandatory: of === 'post' && field.post === 'mandatory', field, of });
     if (name === 'project_id') shape.set('tenant_id', { read, mandatory: false });
   }
   for (const [name, read] of Object.entries(extra)) if (!shape.has(name)) shape.set(name, { read, mandatory: false });
@@ -132,6 +143,11 @@ const MAX_INTEGER = 2_147_483_647;
 
 /** The reader of a schema of the model. */
 export function readerOf(given: TSchema): Reader {
+  const read = plainReaderOf(given);
+  return isDescribed(read) ? read : described(read, () => publicSchema(given));
+}
+
+function plainReaderOf(given: TSchema): Reader {
   const schema = given as Schema;
   if (schema.anyOf !== undefined) return readerOf(schema.anyOf.find((each) => each.type !== 'null') ?? schema);
   if (schema.enum !== undefined && schema.type === 'string') return wordReader(schema.enum);
@@ -203,13 +219,14 @@ function textReader(schema: Schema): Reader {
 
 /** Reads an integer as the reference does: numeric text counts, a fraction is cut off, true is 1. */
 export function integerReader(minimum?: number, maximum?: number): Reader {
-  return (value) => {
+  const read: Reader = (value) => {
     const number = toInteger(value);
     if (minimum !== undefined && number < minimum) throw new Refused(`Value should be greater or equal to ${minimum}`);
     const most = maximum ?? MAX_INTEGER;
     if (number > most) throw new Refused(`Value should be lower or equal to ${most}`);
     return number;
   };
+  return described(read, () => ({ type: 'integer', ...(minimum !== undefined && { minimum }), maximum: maximum ?? MAX_INTEGER }));
 }
 
 /** Numbers of which only some are allowed. */
@@ -241,13 +258,16 @@ const TRUE_WORDS = new Set(['true', 't', 'yes', 'y', 'on', '1']);
 const FALSE_WORDS = new Set(['false', 'f', 'no', 'n', 'off', '0']);
 
 /** Reads a boolean: JSON's own, a number, or one of the reference's words, lower case only. */
-export const readBoolean: Reader = (value) => {
-  if (typeof value === 'boolean') return value;
-  if (typeof value === 'number') return value !== 0;
-  if (typeof value === 'string' && TRUE_WORDS.has(value)) return true;
-  if (typeof value === 'string' && FALSE_WORDS.has(value)) return false;
-  throw new Unreadable(`Value not an unambiguous boolean: ${pythonStr(value)}`);
-};
+export const readBoolean: Reader = described(
+  (value) => {
+    if (typeof value === 'boolean') return value;
+    if (typeof value === 'number') return value !== 0;
+    if (typeof value === 'string' && TRUE_WORDS.has(value)) return true;
+    if (typeof value === 'string' && FALSE_WORDS.has(value)) return false;
+    throw new Unreadable(`Value not an unambiguous boolean: ${pythonStr(value)}`);
+  },
+  () => ({ type: 'boolean' }),
+);
 
 /** Reads an object of texts; a value may be null. */
 function textMapReader(readText: Reader): Reader {
@@ -259,12 +279,13 @@ function textMapReader(readText: Reader): Reader {
 
 /** A reader that lets a rule of the resource refuse: `check` answers the rest of the message, or null. */
 export function checkedReader(read: Reader, check: (value: never) => string | null): Reader {
-  return (value) => {
+  const checked: Reader = (value) => {
     const result = read(value);
     const refusal = check(result as never);
     if (refusal !== null) throw new Refused(refusal);
     return result;
   };
+  return described(checked, () => schemaOf(read));
 }
 
 const isObject = (value: unknown): value is JsonObject => typeof value === 'object' && value !== null && !Array.isArray(value);
