@@ -125,6 +125,7 @@ export function renderSettings(config: Config, agent: ObservedAgent, secrets: Se
     user_log_facility: amphora_agent.user_log_facility,
     administrative_log_facility: amphora_agent.administrative_log_facility,
     haproxy_stick_size: haproxy.haproxy_stick_size,
+    l7_policy_order: haproxy.l7_policy_order === 'action' ? 'action' : 'position',
     default_connection_limit: haproxy.default_connection_limit,
     timeout_client_data: haproxy.timeout_client_data,
     timeout_member_connect: haproxy.timeout_member_connect,

@@ -54,6 +54,7 @@ export const sampleSettings: RenderSettings = {
   user_log_facility: 0,
   administrative_log_facility: 1,
   haproxy_stick_size: '10k',
+  l7_policy_order: 'position',
   default_connection_limit: 50_000,
   timeout_client_data: 50_000,
   timeout_member_connect: 5000,

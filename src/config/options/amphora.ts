@@ -10,6 +10,11 @@ export const haproxy_amphora = {
   connection_logging: flag(true, 'Log each connection.'),
   user_log_format: text(LOG_FORMAT, 'Format of the connection log; {{ project_id }} and {{ lb_id }} are filled in.'),
   haproxy_stick_size: text('10k', 'Entries of a stick table.'),
+  l7_policy_order: text(
+    'position',
+    'Which L7 policy decides when several match: the first by position, or as in OpenStack Octavia, by action (REJECT, redirects, pools) and then by position.',
+    { choices: ['position', 'action'] },
+  ),
   haproxy_cmd: text('/usr/sbin/haproxy', 'The HAProxy of the amphora.'),
   default_connection_limit: integer(50_000, 'Connection limit of a listener that names none.', { min: 1 }),
   bind_host: text('::', 'Address the agent listens on, on its management interface.'),

@@ -5,7 +5,7 @@ import { complaintsOf } from '../../../wire/haproxy-check.ts';
 import { type ConfigSection, writeConfig } from '../../../wire/haproxy-text.ts';
 import { renderBackend } from './backend.ts';
 import { connectionLimit, renderFrontend } from './frontend.ts';
-import { servedPolicies, type ServedPolicy } from './l7.ts';
+import { inOrder, servedPolicies, type ServedPolicy } from './l7.ts';
 import { isServed, line } from './lines.ts';
 import { renderMetrics } from './metrics.ts';
 import { activeMonitor } from './monitor.ts';
@@ -35,7 +35,7 @@ type Service = {
  * siblings are not at fault.
  */
 export function renderHaproxy(tree: LoadBalancerTree, amphora: Amphora, settings: RenderSettings): Rendered {
-  const services = servicesOf(tree);
+  const services = servicesOf(tree, settings);
   const peers = renderPeers(tree, amphora);
   const sections: ConfigSection[] = [
     renderGlobal(tree, amphora, services, settings),
@@ -62,13 +62,13 @@ export function ownerOfRefusal(output: string, rendered: Rendered): Owner | null
   return complaintsOf(output, rendered).find((complaint) => complaint.owner !== undefined)?.owner ?? null;
 }
 
-function servicesOf(tree: LoadBalancerTree): Service[] {
+function servicesOf(tree: LoadBalancerTree, settings: RenderSettings): Service[] {
   if (!tree.loadbalancer.admin_state_up) return [];
   const pools = new Map(tree.pools.filter((pool) => pool.admin_state_up && isServed(pool)).map((pool) => [pool.id, pool]));
   return tree.listeners
     .filter((listener) => listener.admin_state_up && isServed(listener) && transportOf(listener.protocol) === 'tcp')
     .map((listener) => {
-      const policies = servedPolicies(listener, pools);
+      const policies = inOrder(servedPolicies(listener, pools), settings.l7_policy_order);
       const pool = pools.get(listener.default_pool_id ?? '') ?? null;
       const redirects = policies.map(({ policy }) => pools.get(policy.redirect_pool_id ?? '')).filter((each) => each !== undefined);
       return { listener, policies, pool, pools: [...new Set([...(pool === null ? [] : [pool]), ...redirects])] };

@@ -23,10 +23,10 @@ const golden = join(import.meta.dirname, 'golden');
 const skip = spawnSync('haproxy', ['-v']).status === 0 ? false : 'haproxy is not installed';
 
 /** Policies of one HTTP listener with two pools. */
-function render(l7policies: readonly L7PolicyTree[], has_lists = false): Rendered {
+function render(l7policies: readonly L7PolicyTree[], has_lists = false, l7_policy_order: 'position' | 'action' = 'position'): Rendered {
   const pools = [samplePool(), samplePool({ id: id('pool', 2) }), samplePool({ id: id('pool', 3), admin_state_up: false })];
   const tree = sampleTree({ listeners: [sampleListener({ l7policies })], pools });
-  return renderHaproxy(tree, sampleAmphora(), { ...sampleSettings, has_lists });
+  return renderHaproxy(tree, sampleAmphora(), { ...sampleSettings, has_lists, l7_policy_order });
 }
 
 let serial = 100;
@@ -135,6 +135,14 @@ test('what is switched off, going, refused, without rules or without a served po
   const kept = l7LinesOf(render([...out, samplePolicy(8, { rules: rules(off, { value: '/x' }, going), provisioning_status: 'ERROR' })]));
   assert.equal(kept.length, 2);
   assert.match(kept[1] ?? '', /^ {4}http-request deny if \S+$/u);
+});
+
+test('by action, rejections come first and pools last, and nothing has to be noted', () => {
+  const actions = (rendered: Rendered) =>
+    l7LinesOf(rendered).flatMap((line) => /http-request deny|location|prefix|set-var|use_backend/u.exec(line)?.[0] ?? []);
+  const policies = [everything[5], everything[3], everything[2], everything[0]] as L7PolicyTree[];
+  assert.deepEqual(actions(render(policies, false, 'action')), ['http-request deny', 'prefix', 'location', 'use_backend']);
+  assert.deepEqual(actions(render(policies)), ['set-var', 'prefix', 'location', 'http-request deny', 'use_backend']);
 });
 
 test('a pool that only a policy sends to has a backend, and one that two send to has one', () => {

@@ -36,6 +36,14 @@ export function servedPolicies(listener: ListenerTree, pools: ReadonlyMap<string
   });
 }
 
+/** What comes first where actions decide the order. */
+const ranks: Readonly<Record<L7PolicyTree['action'], number>> = { REJECT: 0, REDIRECT_TO_URL: 1, REDIRECT_PREFIX: 1, REDIRECT_TO_POOL: 2 };
+
+/** The policies in the order in which they decide: by position, or by what they do and then by position. */
+export function inOrder(policies: readonly ServedPolicy[], by: 'position' | 'action'): readonly ServedPolicy[] {
+  return by === 'position' ? policies : policies.toSorted((a, b) => ranks[a.policy.action] - ranks[b.policy.action]);
+}
+
 const targetOf = { REDIRECT_TO_POOL: 'redirect_pool_id', REDIRECT_TO_URL: 'redirect_url', REDIRECT_PREFIX: 'redirect_prefix' } as const;
 
 function checkTarget(policy: L7PolicyTree, { protocol }: ListenerTree): void {

@@ -40,6 +40,8 @@ export type RenderSettings = {
   readonly administrative_log_facility: number;
   /** `[haproxy_amphora] haproxy_stick_size`. */
   readonly haproxy_stick_size: string;
+  /** `[haproxy_amphora] l7_policy_order`. */
+  readonly l7_policy_order: 'position' | 'action';
   /** `[haproxy_amphora] default_connection_limit`: the limit of a listener that has -1. */
   readonly default_connection_limit: number;
   /** `[haproxy_amphora] timeout_…` in milliseconds: what a listener's 0 stands for. */
