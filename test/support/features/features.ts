@@ -4,7 +4,7 @@
  */
 import { randomInt } from 'node:crypto';
 import { after, before, describe, test } from 'node:test';
-import type { Listener, PoolTree } from '../../../src/model/index.ts';
+import type { ListenerTree, PoolTree } from '../../../src/model/index.ts';
 import { run } from '../../../src/lib/run.ts';
 import { type Member, type MemberKind, startAnswering } from './members.ts';
 import { type TestHaproxy, testHaproxies } from '../../../tools/suite/haproxies.ts';
@@ -14,7 +14,7 @@ import { sampleId, sampleListener, sampleLoadBalancer, sampleMember, samplePool,
 import { makeTestPki, opensslUnavailable, type TestPki } from './pki.ts';
 
 /** A listener, and the pool behind it; ids, ports and what is not said are filled in. */
-export type Service = { readonly listener?: Partial<Listener>; readonly pool?: Partial<PoolTree> };
+export type Service = { readonly listener?: Partial<ListenerTree>; readonly pool?: Partial<PoolTree> };
 
 /** What a feature is made from. */
 export type FeatureStage = {

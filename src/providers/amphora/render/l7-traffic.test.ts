@@ -1,6 +1,6 @@
 /** Random policies and random requests: the real HAProxy decides as a plain reading of the rules does, with lists and without. */
 import assert from 'node:assert/strict';
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, request, type Server } from 'node:http';
@@ -11,6 +11,7 @@ import { test, type TestContext } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
 import * as fc from 'fast-check';
 import type { L7PolicyTree, L7Rule, ListenerTree } from '../../../model/index.ts';
+import { type TestHaproxy, testHaproxies } from '../../../../tools/suite/haproxies.ts';
 import { renderHaproxy } from './haproxy.ts';
 import {
   sampleAmphora,
@@ -24,8 +25,6 @@ import {
   sampleSettings,
   sampleTree,
 } from '../../../../test/support/sample-trees.ts';
-
-const skip = spawnSync('haproxy', ['-v']).status === 0 ? false : 'haproxy is not installed';
 
 /** A request as far as rules look at it. */
 type Asked = { readonly host: string; readonly path: string; readonly query: string; readonly header: string; readonly cookie: string };
@@ -229,7 +228,7 @@ function ask(vip: string, port: number, { host, path, query, header, cookie }: A
 }
 
 /** HAProxy with these listeners at an address of the loopback that nobody else uses. */
-async function serve(t: TestContext, listeners: readonly ListenerTree[], has_lists: boolean): Promise<string> {
+async function serve(t: TestContext, program: TestHaproxy, listeners: readonly ListenerTree[], has_lists: boolean): Promise<string> {
   const octet = () => 1 + Math.floor(Math.random() * 253);
   const vip = `127.${octet()}.${octet()}.${octet()}`;
   const ports = await startPools(t);
@@ -245,7 +244,10 @@ async function serve(t: TestContext, listeners: readonly ListenerTree[], has_lis
   mkdirSync(join(folder, tree.loadbalancer.id, 'lists'), { recursive: true });
   for (const list of lists) writeFileSync(join(folder, tree.loadbalancer.id, 'lists', list.name), list.content);
   writeFileSync(join(folder, 'haproxy.cfg'), text);
-  const haproxy: ChildProcess = spawn('haproxy', ['-db', '-f', join(folder, 'haproxy.cfg')], { stdio: ['ignore', 'ignore', 'pipe'] });
+  const haproxy: ChildProcess = spawn('haproxy', ['-db', '-f', join(folder, 'haproxy.cfg')], {
+    stdio: ['ignore', 'ignore', 'pipe'],
+    env: { ...process.env, PATH: program.path },
+  });
   let said = '';
   haproxy.stderr?.on('data', (chunk) => (said += String(chunk)));
   t.after(async () => {
@@ -267,9 +269,11 @@ async function serve(t: TestContext, listeners: readonly ListenerTree[], has_lis
 const listeners = fc.sample(several, { numRuns: 90, seed: 4 }).map((policies, index) => listenerOf(index + 1, policies));
 const requests = fc.sample(asked, { numRuns: 40, seed: 5 });
 
-for (const has_lists of [false, true]) {
-  test(`the first policy that matches decides, patterns ${has_lists ? 'in lists' : 'in lines'}`, { skip, timeout: 60_000 }, async (t) => {
-    const vip = await serve(t, listeners, has_lists);
+const ways = testHaproxies().flatMap((program) => [false, true].map((has_lists) => ({ program, has_lists })));
+for (const { program, has_lists } of ways) {
+  const where = has_lists ? 'in lists' : 'in lines';
+  test(`the first policy that matches decides, patterns ${where}, ${program.name}`, { skip: program.skip, timeout: 60_000 }, async (t) => {
+    const vip = await serve(t, program, listeners, has_lists);
     const seen = new Map<string, number>();
     for (const listener of listeners) {
       const answers = await Promise.all(requests.map((each) => ask(vip, listener.protocol_port, each)));
