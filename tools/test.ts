@@ -1,7 +1,8 @@
 /**
  * `npm test [-- PATTERN…] [--sqlite] [--postgresql]`: the whole suite, or the files whose paths contain a pattern.
  *
- * All tests run with SQLite; those that use a database once more with PostgreSQL. The last line is
+ * All tests run with SQLite; those that use a database once more with PostgreSQL. At the end the features of the data plane are
+ * listed by HAProxy and kind of address (`-- test/features/traffic` runs just those), and the last line is
  * `N passed, N failed, N skipped`; the exit code is 1 after a failure or when no test ran. With CI=true a skip that
  * test/known-skips.json does not list is a failure.
  */
@@ -11,7 +12,9 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { runIsolated, whyNotIsolated } from './suite/isolate.ts';
+import { matrixOf } from './suite/matrix.ts';
 import { findPostgres, startPostgres } from './suite/postgres.ts';
+import type { TestResult } from './suite/reporter.ts';
 import { runFile } from './suite/run-file.ts';
 import type { FileRun } from './suite/run-file.ts';
 import { findTestFiles, usesDatabase } from './suite/select.ts';
@@ -27,6 +30,9 @@ const { values, positionals } = parseArgs({
     timeout: { type: 'string', default: '120' },
   },
 });
+
+/** Every result so far. */
+const seen: TestResult[] = [];
 
 /** Set for the process inside the namespaces: the folder for everything temporary, which the outer one removes. */
 const folderVariable = 'OCTAVIA_TEST_FOLDER';
@@ -71,6 +77,7 @@ async function inner(folder: string): Promise<number> {
       summary,
     );
   if (stop.signal.aborted) return 130;
+  for (const line of matrixOf(seen)) console.log(line);
   console.log(`\n${files.length} files in ${Math.round((Date.now() - began) / 1000)} s`);
   return summary.finish() ? 0 : 1;
 }
@@ -98,7 +105,9 @@ async function runAll(database: string, files: readonly string[], run: FileRun, 
   const lane = async (): Promise<void> => {
     for (let path = queue.shift(); path !== undefined && !run.signal.aborted; path = queue.shift()) {
       const isClient = path.startsWith('test/clients/');
-      summary.add(database, await runFile(path, isClient ? { ...run, timeout_ms: Math.max(run.timeout_ms, 300_000) } : run));
+      const result = await runFile(path, isClient ? { ...run, timeout_ms: Math.max(run.timeout_ms, 300_000) } : run);
+      summary.add(database, result);
+      seen.push(...result.tests);
     }
   };
   await Promise.all(Array.from({ length: Number(values.concurrency) }, lane));

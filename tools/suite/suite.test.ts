@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import type { TestContext } from 'node:test';
+import { matrixOf } from './matrix.ts';
 import { runFile } from './run-file.ts';
 import type { FileResult } from './run-file.ts';
 import { findTestFiles, usesDatabase } from './select.ts';
@@ -101,4 +102,20 @@ test('where skips must be known another skip is a failure, and no test at all is
   assert.equal(strict.finish(), false);
 
   assert.equal(new Summary({ known: [], isStrict: false, print }).finish(), false);
+});
+
+test('features of the data plane are listed by HAProxy and kind of address, with the reasons of skips', () => {
+  const result = (name: string, outcome: 'passed' | 'failed' | 'skipped', reason = '') => ({ name, outcome, reason });
+  const lines = matrixOf([
+    result('HAProxy 2.6 › C1 · bytes · IPv4', 'passed'),
+    result('HAProxy 2.6 › C1 · bytes · IPv6', 'failed', 'it broke'),
+    result('HAProxy 3.0 › C1 · bytes · IPv4', 'skipped', 'it is not here'),
+    result('another test', 'passed'),
+  ]);
+  assert.deepEqual(lines, [
+    'Feature   HAProxy 2.6 IPv4  HAProxy 2.6 IPv6  HAProxy 3.0 IPv4',
+    'C1 bytes  yes               FAIL              skip [1]',
+    '[1] it is not here',
+  ]);
+  assert.deepEqual(matrixOf([result('another test', 'passed')]), []);
 });
