@@ -79,8 +79,8 @@ export async function loadTree(reader: Reader, loadbalancer_id: string): Promise
     amphorae,
     generation: generation ?? 0,
     // Checked by the provider when the profile was made, and unchangeable since a flavor or zone uses it.
-    ...(flavor_data !== null && { flavor: JSON.parse(flavor_data) as FlavorData }),
-    ...(availability_zone_data !== null && { zone: JSON.parse(availability_zone_data) as ZoneData }),
+    ...(flavor_data !== null && { flavor: objectIn<FlavorData>(flavor_data) }),
+    ...(availability_zone_data !== null && { zone: objectIn<ZoneData>(availability_zone_data) }),
   };
 }
 
@@ -90,3 +90,9 @@ function policyTrees(policies: readonly L7Policy[], rules: readonly L7Rule[]): R
   const trees = policies.map((policy): L7PolicyTree => ({ ...policy, rules: rulesOf.get(policy.id) ?? [] }));
   return Map.groupBy(trees, (policy) => policy.listener_id);
 }
+
+/** What a profile says; providers other than ours may have taken what is no object. */
+const objectIn = <T extends object>(text: string): T => {
+  const value: unknown = JSON.parse(text);
+  return (typeof value === 'object' && value !== null && !Array.isArray(value) ? value : {}) as T;
+};

@@ -15,7 +15,11 @@ import {
   string,
 } from 'fast-check';
 import {
+  availabilityZoneFields,
+  availabilityZoneProfileFields,
   type Fields,
+  flavorFields,
+  flavorProfileFields,
   healthmonitorFields,
   l7policyFields,
   l7ruleFields,
@@ -24,7 +28,7 @@ import {
   memberFields,
   poolFields,
 } from '../../src/model/index.ts';
-import { withApi } from '../support/api.ts';
+import { type ApiTest, withApi } from '../support/api.ts';
 
 const SUBNET = 'c55e7725-894c-400e-bd00-57a04ae1e676';
 
@@ -63,6 +67,30 @@ const textOf = (body: unknown): string => {
   }
 };
 
+type Target = readonly ['POST' | 'PUT', string, string, Fields, Record<string, unknown>];
+
+/** A flavor and an availability zone to change, and others to make. */
+async function makeProfiles(api: ApiTest): Promise<Target[]> {
+  const flavor_profile = { name: 'p', provider_name: 'amphora', flavor_data: '{}' };
+  const zone_profile = { name: 'p', provider_name: 'noop_driver', availability_zone_data: '[]' };
+  const make = async (path: string, root: string, body: object) => (await api.call('POST', path, { [root]: body })).body[root];
+  const flavor_profile_id = (await make('/flavorprofiles', 'flavorprofile', flavor_profile)).id;
+  const availability_zone_profile_id = (await make('/availabilityzoneprofiles', 'availability_zone_profile', zone_profile)).id;
+  const flavor = await make('/flavors', 'flavor', { name: 'f', flavor_profile_id });
+  await make('/availabilityzones', 'availability_zone', { name: 'z', availability_zone_profile_id });
+  const unused = (await make('/flavorprofiles', 'flavorprofile', flavor_profile)).id;
+  return [
+    ['POST', '/flavorprofiles', 'flavorprofile', flavorProfileFields, flavor_profile],
+    ['PUT', `/flavorprofiles/${unused}`, 'flavorprofile', flavorProfileFields, {}],
+    ['POST', '/flavors', 'flavor', flavorFields, { name: 'g', flavor_profile_id }],
+    ['PUT', `/flavors/${flavor.id}`, 'flavor', flavorFields, {}],
+    ['POST', '/availabilityzoneprofiles', 'availability_zone_profile', availabilityZoneProfileFields, zone_profile],
+    ['POST', '/availabilityzones', 'availability_zone', availabilityZoneFields, { name: 'y', availability_zone_profile_id }],
+    ['PUT', '/availabilityzones/z', 'availability_zone', availabilityZoneFields, {}],
+    ['POST', '/loadbalancers', 'loadbalancer', loadbalancerFields, { project_id: 'p', vip_subnet_id: SUBNET, flavor_id: flavor.id }],
+  ];
+}
+
 test('no body and no query makes the server fail', async (t) => {
   const api = await withApi(t);
   const lb = (await api.act('POST', '/loadbalancers', { loadbalancer: { project_id: 'p', vip_subnet_id: SUBNET } })).body.loadbalancer.id;
@@ -72,8 +100,9 @@ test('no body and no query makes the server fail', async (t) => {
     .listener.id;
   const policy = (await api.act('POST', '/l7policies', { l7policy: { listener_id: listener, action: 'REJECT' } })).body.l7policy.id;
   const rule = { type: 'PATH', compare_type: 'REGEX', value: '/' };
+  const profiles = await makeProfiles(api);
   const monitor = { pool_id: pool, type: 'HTTP', delay: 1, timeout: 1, max_retries: 1 };
-  const targets: readonly (readonly ['POST' | 'PUT', string, string, Fields, Record<string, unknown>])[] = [
+  const targets: readonly Target[] = [
     ['POST', '/loadbalancers', 'loadbalancer', loadbalancerFields, { project_id: 'p', vip_subnet_id: SUBNET }],
     ['PUT', `/loadbalancers/${lb}`, 'loadbalancer', loadbalancerFields, {}],
     ['POST', '/listeners', 'listener', listenerFields, { loadbalancer_id: lb, protocol: 'TCP', protocol_port: 2 }],
@@ -85,6 +114,7 @@ test('no body and no query makes the server fail', async (t) => {
     ['POST', '/l7policies', 'l7policy', l7policyFields, { listener_id: listener, action: 'REJECT' }],
     ['PUT', `/l7policies/${policy}`, 'l7policy', l7policyFields, {}],
     ['POST', `/l7policies/${policy}/rules`, 'rule', l7ruleFields, rule],
+    ...profiles,
     ['PUT', '/quotas/p', 'quota', { pool: listenerFields.connection_limit, member: listenerFields.connection_limit }, {}],
   ];
   const statuses = new Map<number, number>();
