@@ -2,6 +2,7 @@
 import { mkdir, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { writeFileAtomic } from '../lib/atomic-file.ts';
 import { isUuid } from '../lib/ids.ts';
+import { readConfig } from '../wire/haproxy-text.ts';
 import type { ChangeCounts, ChangeReport, LoadedConfig } from '../wire/agent-api.ts';
 import { Refusal, refuse } from './answers.ts';
 import { readIfThere, readJsonIfThere, replaceFile } from './files.ts';
@@ -18,6 +19,7 @@ import type { Members } from './runtime/members.ts';
 import { HeldFile } from './runtime/held.ts';
 import type { Held } from './runtime/held.ts';
 import { Keeper } from './runtime/keeper.ts';
+import { tlsAtStart } from './runtime/plan-tls.ts';
 import { checkListsOf, listNames, removeUnusedLists } from './runtime/lists.ts';
 import { lastChange, md5Of, wantedOf } from './runtime/wanted.ts';
 import type { Processes } from './unix-socket.ts';
@@ -263,8 +265,18 @@ export class HaproxyService {
     this.#log('warn', 'configuration taken back, HAProxy could not load it', { loadbalancer_id: held.loadbalancer_id });
   }
 
-  async #remember(loadbalancer_id: string, pid: number, { text, md5, fingerprint, certificates }: Wanted): Promise<Held> {
-    const held = { loadbalancer_id, pid, text, md5, fingerprint, certificates, extra: {}, is_unsure: false };
+  async #remember(loadbalancer_id: string, pid: number, { text, md5, fingerprint, certificates, crtLists }: Wanted): Promise<Held> {
+    const held = {
+      loadbalancer_id,
+      pid,
+      text,
+      md5,
+      fingerprint,
+      certificates,
+      tls: tlsAtStart(readConfig(text) ?? [], crtLists),
+      extra: {},
+      is_unsure: false,
+    };
     await this.#held.keep(held);
     // It was for this start only: at the next one, after a crash, it would be old.
     await rm(loadBalancerPlaces(this.#places, loadbalancer_id).serversState, { force: true });

@@ -10,6 +10,7 @@ import { aclFile, listPath } from '../../src/wire/list-files.ts';
 import type { ListFile } from '../../src/wire/list-files.ts';
 import { askSocket, parseProcesses } from '../../src/agent/unix-socket.ts';
 import type { Processes } from '../../src/agent/unix-socket.ts';
+import { tlsFileMd5, tlsFileName, tlsPlace } from '../../src/wire/tls-files.ts';
 import { configFor, eventually, heartbeatKey, startAmphora, testSubnet } from '../support/agent-amphora.ts';
 import type { AgentAmphora } from '../support/agent-amphora.ts';
 import { testHaproxies } from '../../tools/suite/haproxies.ts';
@@ -88,6 +89,7 @@ const stories: Readonly<Record<string, (serving: Serving, t: TestContext) => Pro
   'members come, change and go without a reload': membersChange,
   'a member that is leaving keeps its connections, is told of no more, and goes when they end': leaving,
   'lists and limits change without a reload': listsAndLimits,
+  'certificates are exchanged, come and go without a reload, and stay right': certificates,
   'what was changed by hand, or lost, is put right': repairs,
   'an agent that is killed between commands finishes the change': killedAgent,
   'after a reload and after the death of HAProxy the process is what the file says': deaths,
@@ -95,11 +97,16 @@ const stories: Readonly<Record<string, (serving: Serving, t: TestContext) => Pro
   'old workers are bounded in number': oldWorkers,
 };
 
-for (const haproxy of testHaproxies())
-  test(`changes with ${haproxy.name}`, { skip: namespacesUnavailable() || haproxy.skip }, async (t) => {
-    const serving = await startServing(t, haproxy.path);
-    for (const [name, story] of Object.entries(stories)) await t.test(name, (inner) => story(serving, inner));
-  });
+// Both at once: most of the time they wait.
+test('changes of a running HAProxy', { concurrency: true, skip: namespacesUnavailable() }, async (t) => {
+  const versions = testHaproxies().map((haproxy) =>
+    t.test(haproxy.name, { skip: haproxy.skip }, async (inner) => {
+      const serving = await startServing(inner, haproxy.path);
+      for (const [name, story] of Object.entries(stories)) await inner.test(name, (each) => story(serving, each));
+    }),
+  );
+  await Promise.all(versions);
+});
 
 async function membersChange({ put, server, answers, changes, processes }: Serving): Promise<void> {
   assert.equal((await put([server(0, 'weight', '1', ...check)])).how, 'start');
@@ -186,6 +193,57 @@ async function listsAndLimits({ amphora, ids, put, server, command, processes, a
   assert.equal((await processes()).worker, worker);
   assert.equal((await put(servers)).how, 'reload');
   assert.match(await command('show stat -1 1 -1'), new RegExp(`^${ids.listener},FRONTEND,,,\\d+,\\d+,400,`, 'mu'));
+}
+
+async function certificates({ amphora, ids, put, server, command, changes, processes }: Serving): Promise<void> {
+  const folder = `${amphora.folder}/lib/certs/${ids.lb}`;
+  const store = async (slot: string, from: string, content: string): Promise<string> => {
+    const name = tlsFileName(tlsPlace(slot, [from]), tlsFileMd5(content));
+    const answer = await amphora.call('PUT', agentPaths.tlsCertificate(ids.lb, name), content);
+    assert.equal(answer.status, 200, answer.text);
+    return `${folder}/${name}`;
+  };
+  const issued = (name: string) => amphora.issue(name).pem.reveal();
+  const list = (...paths: string[]) => store(ids.listener, paths.join(), paths.map((path) => `${path}\n`).join(''));
+  const putTls = async (authority: string, ...paths: string[]) => {
+    const bind = ['bind', `${testSubnet.vip}:443`, 'ssl', 'crt-list', await list(...paths), 'ca-file', authority, 'verify', 'optional'];
+    return put([server(0, 'weight', '1')], [bind]);
+  };
+  const shown = async (name: string): Promise<string> => {
+    const client = `echo | openssl s_client -connect ${testSubnet.vip}:443 -servername ${name} 2>/dev/null | openssl x509 -noout -subject`;
+    return /CN = (\S+)/u.exec(await amphora.namespaces.outside.run('sh', '-c', client))?.[1] ?? '';
+  };
+
+  const ca = await store(`${ids.listener}-ca`, 'ca', amphora.authority());
+  const first = await store(`${ids.listener}-default`, 'first', issued('first'));
+  const a = await store('sni', 'a', issued('a.example'));
+  assert.equal((await putTls(ca, first, a)).how, 'reload');
+  const { worker } = await processes();
+  assert.deepEqual([await shown('a.example'), await shown('unknown')], ['a.example', 'first']);
+
+  const second = await store(`${ids.listener}-default`, 'second', issued('second'));
+  const b = await store('sni', 'b', issued('b.example'));
+  assert.equal((await putTls(ca, second, a, b)).how, 'commands');
+  assert.deepEqual([await shown('a.example'), await shown('b.example'), await shown('unknown')], ['a.example', 'b.example', 'second']);
+  const renewed = await store('sni', 'b', issued('b.example'));
+  const before = await command(`show ssl cert ${b}`);
+  assert.equal((await putTls(ca, second, renewed)).how, 'commands');
+  assert.notEqual(await command(`show ssl cert ${b}`), before);
+  assert.deepEqual([await shown('a.example'), await shown('b.example')], ['second', 'b.example']);
+  assert.doesNotMatch(await command('show ssl cert'), new RegExp(a, 'u'));
+  assert.equal((await putTls(ca, first, a)).how, 'commands');
+  assert.deepEqual([await shown('a.example'), await shown('b.example'), await shown('unknown')], ['a.example', 'first', 'first']);
+
+  // Somebody shows another certificate, and takes one away.
+  const strange = issued('strange');
+  await command(`set ssl cert ${first} <<\n${strange}\n`);
+  await command(`commit ssl cert ${first}`);
+  assert.equal(await shown('unknown'), 'strange');
+  await eventually('the certificates are those of the files', async () => ((await shown('unknown')) === 'first' ? true : undefined));
+  assert.ok((await changes()).repairs > 0);
+  assert.equal((await processes()).worker, worker);
+  const otherCa = await store(`${ids.listener}-ca`, 'ca', issued('no-authority'));
+  assert.equal((await putTls(otherCa, first, a)).reason, 'the content of a ca-file changes');
 }
 
 async function repairs({ ids, members, put, server, command, changes, processes }: Serving): Promise<void> {

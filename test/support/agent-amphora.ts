@@ -62,6 +62,8 @@ export type AgentAmphora = {
   readonly init: () => number;
   /** Issues a certificate for the agent. */
   issue(common_name: string): IssuedCertificate;
+  /** Who certifies those (PEM). */
+  authority(): string;
 };
 
 /** Asks again until the answer is not undefined. Throws after 15 seconds. */
@@ -146,6 +148,7 @@ export async function startAmphora(t: Pick<TestContext, 'after'>, options: { rea
     folder,
     namespaces,
     issue,
+    authority: () => serverCa.certificate.toString(),
     init: init.pid,
     call: (method, path, body, generation) => callAs(controller, method, path, body, generation),
     callAs: (as, path) => callAs(as, 'GET', path),

@@ -1,11 +1,12 @@
 /** Changes a running worker by commands where that can be done, and keeps what it then holds. */
+import { readFile } from 'node:fs/promises';
 import type { Log } from '../log.ts';
 import { readConfig } from '../../wire/haproxy-text.ts';
 import type { Held, HeldFile } from './held.ts';
 import { planRuntime } from './plan.ts';
 import { parseServerLine } from './server-line.ts';
 import { Session } from './session.ts';
-import type { RuntimePlan, ServerLines, Step } from './steps.ts';
+import type { RuntimePlan, ServerLines, Step, TlsHeld } from './steps.ts';
 import { carryOut, viewWorker } from './worker.ts';
 import type { Outcome, WorkerView } from './worker.ts';
 
@@ -13,6 +14,8 @@ import type { Outcome, WorkerView } from './worker.ts';
 export type Wanted = Pick<Held, 'text' | 'md5' | 'fingerprint' | 'certificates'> & {
   /** Entries of the lists that the configuration names. */
   readonly lists: ReadonlyMap<string, readonly string[]>;
+  /** Paths of certificates in the lists of listeners, by the path of the list. */
+  readonly crtLists: ReadonlyMap<string, readonly string[]>;
 };
 
 /** Where its lists lie and its worker listens. */
@@ -53,9 +56,14 @@ export class Changer {
       if (view.pid !== held.pid) return { reason: 'another worker answers' };
       const plan = planFor(held, wanted, view);
       if (plan.by === 'reload') return plan;
-      await this.#held.keep({ ...held, extra: linesBefore(held, wanted.text, plan.steps), is_unsure: true });
-      const outcome = await carryOut(session, plan.steps);
-      await this.#held.keep({ ...held, ...contentOf(wanted), extra: linesAfter(held, outcome.busy), is_unsure: false });
+      await this.#held.keep({
+        ...held,
+        extra: linesBefore(held, wanted.text, plan.steps),
+        tls: tlsBefore(held.tls, plan.steps),
+        is_unsure: true,
+      });
+      const outcome = await carryOut(session, plan.steps, readSecret);
+      await this.#held.keep({ ...held, ...contentOf(wanted), extra: linesAfter(held, outcome.busy), tls: plan.tls, is_unsure: false });
       return outcome;
     } finally {
       session.end();
@@ -64,18 +72,29 @@ export class Changer {
 }
 
 /** The plan that makes a worker hold what is wanted. */
-export function planFor(held: Held, wanted: Pick<Wanted, 'text' | 'lists'>, view: WorkerView): RuntimePlan {
+export function planFor(held: Held, wanted: Pick<Wanted, 'text' | 'lists' | 'crtLists'>, view: WorkerView): RuntimePlan {
   return planRuntime({
     held: held.text,
     extra: held.extra,
     wanted: wanted.text,
     lists: wanted.lists,
+    tls: held.tls,
+    crtLists: wanted.crtLists,
     seen: view.seen,
     version: view.version,
   });
 }
 
 const contentOf = ({ text, md5, fingerprint, certificates }: Wanted) => ({ text, md5, fingerprint, certificates });
+
+/** Files that are being exchanged have an unknown content until that is done. */
+export function tlsBefore(tls: TlsHeld, steps: readonly Step[]): TlsHeld {
+  const touched = steps.flatMap((step) => (step.do === 'certificate' ? [[step.path, ''] as const] : []));
+  return touched.length === 0 ? tls : { ...tls, ...Object.fromEntries(touched) };
+}
+
+/** Reads a file with secrets as it is. */
+export const readSecret = (path: string): Promise<string> => readFile(path, 'utf8');
 
 /** What servers may be while commands are given: those to come besides those that are there. */
 function linesBefore(held: Held, wanted: string, steps: readonly Step[]): ServerLines {

@@ -1,6 +1,6 @@
 /** What the running worker holds, kept over restarts of the agent: a file in the folder that is empty after a boot, as HAProxy's processes are. */
 import { readJsonIfThere, replaceFile } from '../files.ts';
-import type { ServerLines } from './steps.ts';
+import type { ServerLines, TlsHeld } from './steps.ts';
 
 /** What a worker holds. */
 export type Held = {
@@ -13,6 +13,7 @@ export type Held = {
   readonly fingerprint: string;
   /** Of the certificates alone. */
   readonly certificates: string;
+  readonly tls: TlsHeld;
   /** Servers of changes that were begun and of servers that are leaving (`PlanInput.extra`). */
   readonly extra: ServerLines;
   /** Commands were given and it is not known how far they came: written before the first, taken back after the last. */

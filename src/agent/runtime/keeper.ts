@@ -5,7 +5,8 @@
 import type { ChangeReport } from '../../wire/agent-api.ts';
 import type { Log } from '../log.ts';
 import type { ChangeLog } from './change-log.ts';
-import { planFor } from './changer.ts';
+import { CertificateLook } from './certificate-look.ts';
+import { planFor, readSecret } from './changer.ts';
 import type { Target, Wanted } from './changer.ts';
 import type { Held, HeldFile } from './held.ts';
 import { Session } from './session.ts';
@@ -37,6 +38,7 @@ export type Kept = {
 export class Keeper {
   readonly #kept: Kept;
   readonly #log: Log;
+  readonly #certificates = new CertificateLook();
   readonly #leaving = new Map<string, number>();
   #checked_at = -Infinity;
   #reloaded_at = -Infinity;
@@ -72,7 +74,8 @@ export class Keeper {
   }
 
   async #compare(held: Held, view: WorkerView, session: Session): Promise<void> {
-    const plan = planFor(held, await this.#kept.wanted(held), view);
+    const tls = await this.#certificates.compare(session, held.tls);
+    const plan = planFor({ ...held, tls }, await this.#kept.wanted(held), view);
     if (plan.by === 'reload') {
       await this.#kept.held.keep({ ...held, is_unsure: true });
       return this.#reload(plan.reason);
@@ -81,7 +84,7 @@ export class Keeper {
     const repairs = plan.steps.filter((step) => step.do !== 'remove');
     if (repairs.length > 0) {
       this.#log('warn', 'the running HAProxy was not what its configuration says, and is repaired', { steps: repairs.map(describe) });
-      await carryOut(session, repairs);
+      await carryOut(session, repairs, readSecret);
       await this.#kept.changes.noteRepairs(repairs.length);
     }
     await this.#removeLeaving(held, removals, session);
@@ -94,7 +97,7 @@ export class Keeper {
       this.#leaving.set(server, since);
       if (now - since >= leaveLimit_ms(held.text)) await endServer(session, server);
     }
-    const { busy } = await carryOut(session, removals);
+    const { busy } = await carryOut(session, removals, readSecret);
     for (const server of this.#leaving.keys()) if (!busy.includes(server)) this.#leaving.delete(server);
     const extra = Object.fromEntries(Object.entries(held.extra).filter(([server]) => busy.includes(server)));
     if (Object.keys(extra).length !== Object.keys(held.extra).length) await this.#kept.held.keep({ ...held, extra });
@@ -110,9 +113,8 @@ export class Keeper {
 
 /** Without values: those of a list may be the tenant's. */
 function describe(step: Step): string {
-  return step.do === 'command'
-    ? step.command.split(' ').slice(0, 3).join(' ')
-    : `${step.do} ${step.do === 'list' ? step.path : step.server}`;
+  if (step.do === 'command') return step.command.split(' ').slice(0, 3).join(' ');
+  return `${step.do} ${step.do === 'remove' ? step.server : step.path}`;
 }
 
 /** The connections of a removed member may last as long as those of an old worker would after a reload. */

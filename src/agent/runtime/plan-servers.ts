@@ -1,6 +1,7 @@
 /** The part of a plan that concerns servers. Pure. */
 import type { ConfigSection } from '../../wire/haproxy-text.ts';
-import type { BackendPair, PlanInput, Step } from './steps.ts';
+import { runningPath } from './plan-tls.ts';
+import type { BackendPair, PlanInput, Step, TlsHeld } from './steps.ts';
 import type { SeenServer } from './seen.ts';
 import { isSameAddress, parseServerLine } from './server-line.ts';
 import type { ServerLine } from './server-line.ts';
@@ -43,7 +44,7 @@ function planServer(
   input: PlanInput,
 ): readonly Command[] | string {
   const seen = input.seen.servers.get(key);
-  if (seen === undefined) return whyNotAdded(line, backend, input.version) ?? addServer(key, line);
+  if (seen === undefined) return whyNotAdded(line, backend, input.version) ?? addServer(key, line, input.tls);
   const others = (input.extra[key] ?? []).map(parseServerLine);
   const candidates = [...(held === undefined ? [] : [held]), ...others];
   if (candidates.length === 0) return `the running process has a server ${line.name} that did not come from this agent`;
@@ -71,8 +72,10 @@ function probeChanges(key: string, line: ServerLine, seen: SeenServer): readonly
 }
 
 /** Probing begins before traffic, and a server that is switched off is added, too: it may be switched on later. */
-function addServer(key: string, line: ServerLine): readonly Command[] {
-  const command = `add server ${key} ${line.words.map(commandWord).join(' ')}`;
+function addServer(key: string, line: ServerLine, tls: TlsHeld): readonly Command[] {
+  // Files can only be named as they were loaded, and have their new content by then.
+  const words = line.words.map((word) => commandWord(runningPath(word, tls) ?? word));
+  const command = `add server ${key} ${words.join(' ')}`;
   return [
     { do: 'command', command, answer: 'New server registered.' },
     ...(line.has_check ? [enableHealth(key)] : []),

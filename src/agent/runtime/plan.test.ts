@@ -46,18 +46,46 @@ const up: SeenServer = {
 
 function seenOf(servers: Readonly<Record<string, Partial<SeenServer>>> = { a: {} }, more: Partial<Seen> = {}): Seen {
   const entries = Object.entries(servers).map(([name, server]) => [`p:l/${name}`, { ...up, ...server }] as const);
-  return { servers: new Map(entries), limits: new Map([['l', 100]]), lists: new Map(), ...more };
+  return { servers: new Map(entries), limits: new Map([['l', 100]]), lists: new Map(), crt_lists: new Map(), ...more };
 }
 
 const plan = (wanted: string, change: Partial<PlanInput> = {}): RuntimePlan =>
-  planRuntime({ held: config(), extra: {}, wanted, lists: new Map(), seen: seenOf(), version: 2.6, ...change });
+  planRuntime({
+    held: config(),
+    extra: {},
+    wanted,
+    lists: new Map(),
+    tls: {},
+    crtLists: new Map(),
+    seen: seenOf(),
+    version: 2.6,
+    ...change,
+  });
+
+/** A file of certificates in short: `slot.reference.md5` by their last characters. */
+const shortPath = (path: string): string => path.replace(/^.*\//u, '').replaceAll(/0{8,}/gu, '').replace('.pem', '');
+const pem = (slot: string, reference: string, md5: string): string =>
+  `/certs/${slot}.${reference.padStart(12, '0')}.${md5.padStart(32, '0')}.pem`;
 
 /** The plan in short: its commands, `-server` for removals and `=path entries` for lists, or the reason of a reload after an exclamation mark. */
 function told(result: RuntimePlan): readonly string[] {
   if (result.by === 'reload') return [`!${result.reason}`];
-  return result.steps.map((step) =>
-    step.do === 'command' ? step.command : step.do === 'remove' ? `-${step.server}` : `=${step.path} ${step.entries.join(' ')}`,
-  );
+  return result.steps.map((step) => {
+    switch (step.do) {
+      case 'command':
+        return step.command;
+      case 'remove':
+        return `-${step.server}`;
+      case 'list':
+        return `=${step.path} ${step.entries.join(' ')}`;
+      case 'certificate':
+        return `${step.is_new ? 'new' : 'set'} ${shortPath(step.path)} from ${shortPath(step.source)}`;
+      case 'entry':
+        return `${step.change} ${shortPath(step.path)} in ${shortPath(step.list)}`;
+      case 'forget':
+        return `forget ${shortPath(step.path)}`;
+    }
+  });
 }
 
 const a = 'a 10.0.0.1:80 weight 1';
@@ -195,6 +223,49 @@ void test('another version of a list is exchanged in the list that the process h
   assert.deepEqual(told(plan(wanted, { ...change, seen: seen(['192.0.2.0/24', '10.0.0.0/8']) })), []);
   assert.match(told(plan(wanted, change))[0] ?? '', /^!the list allowed\..*acl is not in the running process$/u);
   assert.deepEqual(told(plan(wanted, { lists })), ['!frontend l: acl changes']);
+});
+
+void test('certificates are exchanged under the names that the process has loaded, authorities are not', () => {
+  const bind = (list: string, ca: string) => ({
+    frontend: ['maxconn 100', `bind 10.0.0.9:443 ssl crt-list ${list} ca-file ${ca} verify required`],
+  });
+  const [list1, list2, ca1, ca2] = [pem('l', 'a', '1'), pem('l', 'b', '2'), pem('l-ca', 'a', '1'), pem('l-ca', 'a', '2')];
+  const [default1, default2, sni1, sni2, other] = [
+    pem('l-default', 'a', '1'),
+    pem('l-default', 'b', '2'),
+    pem('sni', 'c', '1'),
+    pem('sni', 'c', '2'),
+    pem('sni', 'd', '1'),
+  ];
+  const own = (...paths: string[]) => Object.fromEntries(paths.map((path) => [path, path.replace('/certs/', '')]));
+  const tls = own(list1, ca1, default1, sni1);
+  const seen = (...entries: string[]) => seenOf({ a: {} }, { crt_lists: new Map([[list1, entries]]) });
+  const planned = (list: string, ca: string, entries: readonly string[], change: Partial<PlanInput> = {}) =>
+    plan(config(bind(list, ca)), {
+      held: config(bind(list1, ca1)),
+      tls,
+      crtLists: new Map([[list, entries]]),
+      seen: seen(default1, sni1),
+      ...change,
+    });
+  assert.deepEqual(told(planned(list1, ca1, [default1, sni1])), []);
+  const renewed = planned(list2, ca1, [default2, sni2]);
+  assert.deepEqual(told(renewed), ['set l-default.a.1 from l-default.b.2', 'set sni.c.1 from sni.c.2']);
+  assert.deepEqual(told(planned(list1, ca2, [default1, sni1])), ['!the content of a ca-file changes']);
+  assert.deepEqual(renewed.by === 'commands' && renewed.tls, {
+    [list1]: 'l' + list2.slice(8),
+    [ca1]: ca1.slice(7),
+    [default1]: default2.slice(7),
+    [sni1]: sni2.slice(7),
+  });
+  assert.deepEqual(told(planned(list2, ca1, [default1, sni1, other])), ['new sni.d.1 from sni.d.1', 'add sni.d.1 in l.a.1']);
+  assert.deepEqual(told(planned(list2, ca1, [default1])), ['del sni.c.1 in l.a.1', 'forget sni.c.1']);
+  assert.deepEqual(told(planned(list2, ca1, [default1, sni1], { tls: { ...tls, [sni1]: '' } })), ['new sni.c.1 from sni.c.1']);
+  assert.deepEqual(told(planned(list2, ca1, [default1, sni1], { seen: seen(default1) })), ['add sni.c.1 in l.a.1']);
+  assert.deepEqual(told(planned(list2, ca1, [default1], { seen: seenOf() })), ['!a list of certificates is not in the running process']);
+  assert.deepEqual(told(planned(list2, ca1, [default1], { tls: own(list1, default1) })), [
+    '!a file for ca-file is not in the running process',
+  ]);
 });
 
 void test('the answers of HAProxy are read', () => {

@@ -13,6 +13,8 @@ import type { BackendPair, PlanInput, RuntimePlan, Step } from './steps.ts';
 import type { Seen } from './seen.ts';
 import { parseServerLine } from './server-line.ts';
 import { planServers } from './plan-servers.ts';
+import { planTls } from './plan-tls.ts';
+import { withoutVersions } from './words.ts';
 
 /** Makes the plan. */
 export function planRuntime(input: PlanInput): RuntimePlan {
@@ -29,7 +31,9 @@ export function planRuntime(input: PlanInput): RuntimePlan {
   if (typeof limits === 'string') return reload(limits);
   const lists = planLists(input);
   if (typeof lists === 'string') return reload(lists);
-  return { by: 'commands', steps: [...lists, ...servers.adding, ...limits, ...servers.leaving] };
+  const tls = planTls(wanted, input);
+  if (typeof tls === 'string') return reload(tls);
+  return { by: 'commands', steps: [...lists, ...tls.steps, ...servers.adding, ...limits, ...servers.leaving], tls: tls.tls };
 }
 
 /** Does the frontend or backend have the same lines, but for those that commands change? The reason why not names no values: they may be secret. */
@@ -70,8 +74,6 @@ function fixedLines(section: ConfigSection): readonly FixedLine[] {
     return [{ keyword: tokens[0] ?? '', text: JSON.stringify(words) }];
   });
 }
-
-const withoutVersions = (token: string): string => token.replaceAll(/([a-z0-9-]{1,80})\.[0-9a-f]{32}\.(acl|map)(?![\w.-])/gu, '$1.*.$2');
 
 function planLimits(wanted: readonly ConfigSection[], seen: Seen): readonly Step[] | string {
   const steps: Step[] = [];

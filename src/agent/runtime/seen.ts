@@ -23,6 +23,8 @@ export type Seen = {
   readonly limits: ReadonlyMap<string, number>;
   /** Entries of lists by the path that they were loaded from. */
   readonly lists: ReadonlyMap<string, readonly string[]>;
+  /** Certificates in the lists of listeners, by the path that the list was loaded from. */
+  readonly crt_lists: ReadonlyMap<string, readonly string[]>;
 };
 
 const FORCED_MAINT = 1;
@@ -74,6 +76,16 @@ export function parseLimits(text: string): Map<string, number> {
 /** The paths in `show acl` or `show map`. */
 export function parseListPaths(text: string): readonly string[] {
   return [...text.matchAll(/^-?\d+ \(([^)]+)\)/gmu)].map((match) => match[1] ?? '');
+}
+
+/** The certificates in `show ssl crt-list <path>`. */
+export function parseCrtList(text: string): readonly string[] {
+  return text.split('\n').flatMap((row) => (row === '' || row.startsWith('#') ? [] : [row.split(' ')[0] ?? '']));
+}
+
+/** The SHA-1 in `show ssl cert <path>`, in upper-case hexadecimal; undefined when it shows none. */
+export function parseFingerprint(text: string): string | undefined {
+  return /^SHA1 FingerPrint: ([0-9A-F]+)$/mu.exec(text)?.[1];
 }
 
 /** The entries in `show acl <path>` or `show map <path>`: each line begins with an address in memory. */

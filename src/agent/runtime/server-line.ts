@@ -1,5 +1,7 @@
 /** A `server` line of a backend: what of it commands can change while HAProxy runs, and what only a new server or a reload can. Pure. */
 
+import { withoutVersions } from './words.ts';
+
 /** A server as a configuration has it. */
 export type ServerLine = {
   readonly name: string;
@@ -81,7 +83,7 @@ export function parseServerLine(tokens: readonly string[]): ServerLine | undefin
     settings.set(word, arity === 1 ? (words[index + 1] ?? '') : '');
     index += arity ?? 0;
   }
-  const fixed = [...settings].filter(([word]) => !changeable.has(word)).map(([word, value]) => `${word} ${value}`);
+  const fixed = [...settings].filter(([word]) => !changeable.has(word)).map(([word, value]) => `${word} ${withoutVersions(value)}`);
   return {
     name,
     address: withoutBrackets(target.slice(0, end)),

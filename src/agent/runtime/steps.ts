@@ -8,11 +8,25 @@ export type Step =
   | { readonly do: 'command'; readonly command: string; readonly answer: string }
   /** Another content for a list, all at once. */
   | { readonly do: 'list'; readonly kind: ListKind; readonly path: string; readonly entries: readonly string[] }
+  /** The content of `source` for a certificate that the worker has under `path`, or will have when it is new. */
+  | { readonly do: 'certificate'; readonly path: string; readonly source: string; readonly is_new: boolean }
+  /** A certificate that a list of a listener begins or ends to have. */
+  | { readonly do: 'entry'; readonly change: 'add' | 'del'; readonly list: string; readonly path: string }
+  /** Away with a certificate that no list has. */
+  | { readonly do: 'forget'; readonly path: string }
   /** Away with a server that takes no connections any more; it may have to wait for those that it has. */
   | { readonly do: 'remove'; readonly server: string };
 
 /** What to do: the steps of each kind in this order make no moment without a server. */
-export type RuntimePlan = { readonly by: 'commands'; readonly steps: readonly Step[] } | { readonly by: 'reload'; readonly reason: string };
+export type RuntimePlan =
+  | { readonly by: 'commands'; readonly steps: readonly Step[]; readonly tls: TlsHeld }
+  | { readonly by: 'reload'; readonly reason: string };
+
+/**
+ * Files with secrets that a worker has loaded: by the path under which it has them, the name of the file whose content it has;
+ * empty where a change was broken off.
+ */
+export type TlsHeld = Readonly<Record<string, string>>;
 
 /** Words of `server` lines, by `<backend>/<server>`. */
 export type ServerLines = Readonly<Record<string, readonly (readonly string[])[]>>;
@@ -26,6 +40,9 @@ export type PlanInput = {
   readonly wanted: string;
   /** Entries of the lists that `wanted` names, by name. */
   readonly lists: ReadonlyMap<string, readonly string[]>;
+  readonly tls: TlsHeld;
+  /** The lists of certificates that `wanted` names: paths of certificates, by path. */
+  readonly crtLists: ReadonlyMap<string, readonly string[]>;
   readonly seen: Seen;
   /** HAProxy's version, for example 2.6. */
   readonly version: number;

@@ -1,11 +1,14 @@
 /** What the files of a load balancer say that HAProxy is to hold. */
 import { createHash } from 'node:crypto';
 import { readdir, readFile, stat } from 'node:fs/promises';
+import { readConfig } from '../../wire/haproxy-text.ts';
 import { parseTlsFileName } from '../../wire/tls-files.ts';
+import { readIfThere } from '../files.ts';
 import { loadBalancerPlaces } from '../places.ts';
 import type { Places } from '../places.ts';
 import type { Wanted } from './changer.ts';
 import { listsIn, readList } from './lists.ts';
+import { tlsReferences } from './plan-tls.ts';
 
 /** Reads the certificates and lists that belong to a configuration. */
 export async function wantedOf(places: Places, loadbalancer_id: string, text: string): Promise<Wanted> {
@@ -22,8 +25,25 @@ export async function wantedOf(places: Places, loadbalancer_id: string, text: st
         content.split('\n').filter((entry) => entry !== ''),
       );
   }
+  const crtLists = await crtListsOf(text);
   const certificates = md5Of(JSON.stringify(files));
-  return { text, md5: md5Of(text), fingerprint: md5Of(JSON.stringify([text, certificates])), certificates, lists };
+  return { text, md5: md5Of(text), fingerprint: md5Of(JSON.stringify([text, certificates])), certificates, lists, crtLists };
+}
+
+/** The lists of certificates that a configuration of ours names. */
+async function crtListsOf(text: string): Promise<ReadonlyMap<string, readonly string[]>> {
+  const found = new Map<string, readonly string[]>();
+  // Reading a whole configuration takes a millisecond per thousand lines; most have no TLS.
+  const references = text.includes(' crt-list ') ? tlsReferences(readConfig(text) ?? []) : [];
+  for (const { kind, path } of references) {
+    const content = kind === 'crt-list' ? await readIfThere(path) : undefined;
+    if (content !== undefined)
+      found.set(
+        path,
+        content.split('\n').filter((entry) => entry !== ''),
+      );
+  }
+  return found;
 }
 
 /** When the configuration or a certificate was last changed, in milliseconds since the epoch. */

@@ -1,8 +1,11 @@
 /** A running worker of HAProxy: what it holds, and changing that by commands. */
 import type { Seen } from './seen.ts';
-import { parseLimits, parseListEntries, parseListPaths, parseServersState } from './seen.ts';
+import { parseCrtList, parseLimits, parseListEntries, parseListPaths, parseServersState } from './seen.ts';
 import { MAX_COMMAND_BYTES, Session, SessionError } from './session.ts';
 import type { Step } from './steps.ts';
+import type { ReadSecret } from './worker-tls.ts';
+import { changeTls } from './worker-tls.ts';
+import { CommandRefused } from './refused.ts';
 import { commandWord } from './words.ts';
 
 /** What a worker says of itself and holds. */
@@ -11,24 +14,17 @@ export type WorkerView = { readonly pid: number; readonly version: number; reado
 /** What commands did: how many were given, and the servers (`<backend>/<server>`) that still have connections. */
 export type Outcome = { readonly commands: number; readonly busy: readonly string[] };
 
-/** The worker refuses a command; the message has its words, and no more of the command than its verb. */
-export class CommandRefused extends Error {
-  constructor(command: string, answer: string) {
-    super(`${command.split(' ').slice(0, 2).join(' ')}: ${answer.slice(0, 200)}`);
-    this.name = 'CommandRefused';
-  }
-}
-
 const STILL_BUSY = /connections attached|still has/iu;
 
 /** Asks a worker what it holds. Throws `SessionError`, and `Error` for answers that cannot be read. */
 export async function viewWorker(session: Session, listsBelow: string): Promise<WorkerView> {
-  const [info = '', servers = '', stat = '', acls = '', maps = ''] = await session.askAll([
+  const [info = '', servers = '', stat = '', acls = '', maps = '', crtLists = ''] = await session.askAll([
     'show info',
     'show servers state',
     'show stat -1 1 -1',
     'show acl',
     'show map',
+    'show ssl crt-list',
   ]);
   const pid = Number(/^Pid: (\d+)$/mu.exec(info)?.[1]);
   const version = Number.parseFloat(/^Version: (\d+\.\d+)/mu.exec(info)?.[1] ?? '');
@@ -40,11 +36,14 @@ export async function viewWorker(session: Session, listsBelow: string): Promise<
   ].filter(({ path }) => isOurs(path));
   const answers = await session.askAll(asked.map(({ kind, path }) => `show ${kind} ${commandWord(path)}`));
   const lists = new Map(asked.map(({ path }, index) => [path, parseListEntries(answers[index] ?? '')]));
-  return { pid, version, seen: { servers: parseServersState(servers), limits: parseLimits(stat), lists } };
+  const crtPaths = crtLists.split('\n').filter((path) => path.startsWith('/'));
+  const entries = await session.askAll(crtPaths.map((path) => `show ssl crt-list ${commandWord(path)}`));
+  const crt_lists = new Map(crtPaths.map((path, index) => [path, parseCrtList(entries[index] ?? '')]));
+  return { pid, version, seen: { servers: parseServersState(servers), limits: parseLimits(stat), lists, crt_lists } };
 }
 
 /** Carries out steps in their order. Throws `CommandRefused` at the first that fails, and `SessionError`. */
-export async function carryOut(session: Session, steps: readonly Step[]): Promise<Outcome> {
+export async function carryOut(session: Session, steps: readonly Step[], readSecret: ReadSecret): Promise<Outcome> {
   let commands = 0;
   const busy: string[] = [];
   let pending: { readonly command: string; readonly answer: string }[] = [];
@@ -58,6 +57,7 @@ export async function carryOut(session: Session, steps: readonly Step[]): Promis
     else {
       await flush();
       if (step.do === 'list') commands += await replaceList(session, step);
+      else if (step.do !== 'remove') commands += await changeTls(session, step, readSecret);
       else if (!(await removeServer(session, step.server))) busy.push(step.server);
       else commands += 1;
     }
