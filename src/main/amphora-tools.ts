@@ -6,6 +6,7 @@ import type { Secrets } from '../cloud/secrets.ts';
 import type { HostPort } from '../config/option.ts';
 import type { Config } from '../config/table.ts';
 import type { Clock } from '../lib/clock.ts';
+import type { Logger } from '../lib/log.ts';
 import { AgentClient } from '../providers/amphora/agent-client.ts';
 import type { AmphoraAgents } from '../providers/amphora/agent-client.ts';
 import { bootFiles, renderAgentConf } from '../providers/amphora/agent-files.ts';
@@ -28,7 +29,7 @@ export type AmphoraCloud = {
 };
 
 /** Real agents over mutual TLS. */
-export function openAgents(config: Config, pki: Pki): AgentClient {
+export function openAgents(config: Config, pki: Pki, log: Logger): AgentClient {
   const { haproxy_amphora: haproxy } = config;
   return new AgentClient({
     server_ca: pki.server_ca,
@@ -38,6 +39,9 @@ export function openAgents(config: Config, pki: Pki): AgentClient {
     connect_timeout_ms: 1000 * haproxy.rest_request_conn_timeout,
     read_timeout_ms: 1000 * haproxy.rest_request_read_timeout,
     base_path: haproxy.base_path,
+    // For operators who ask why HAProxy was reloaded, and how often it was not.
+    noteChange: (of, { how, reason, commands, took_ms }) =>
+      log.info({ ...of, how, reason, commands, took_ms }, 'an amphora follows its configuration'),
   });
 }
 

@@ -49,7 +49,7 @@ export async function open(config: Config, state: State, base_url: string, log: 
     const agents =
       config.controller_worker.amphora_driver === 'amphora_noop_driver'
         ? new FakeAgents({ compute: fake ?? new FakeCompute({ clock: systemClock, newId: randomUUID }) })
-        : openAgents(config, pki);
+        : openAgents(config, pki, log);
     const facades: ((app: FastifyInstance) => void)[] = [];
     if (identity.local !== null) {
       const service = identity.local;

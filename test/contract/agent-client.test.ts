@@ -4,7 +4,7 @@ import { after, before, describe, test } from 'node:test';
 import { inspect } from 'node:util';
 import { Secret } from '../../src/lib/secret.ts';
 import { type Amphora, Retry } from '../../src/model/index.ts';
-import { AgentClient, type AmphoraAgents, ConfigRefused } from '../../src/providers/amphora/agent-client.ts';
+import { AgentClient, type AgentClientOptions, type AmphoraAgents, ConfigRefused } from '../../src/providers/amphora/agent-client.ts';
 import { createAuthority, issueCertificate, type Validity } from '../../src/providers/amphora/pki.ts';
 import { AgentServer } from '../support/agent-server.ts';
 import { sampleAmphora, sampleId } from '../support/sample-trees.ts';
@@ -33,6 +33,7 @@ async function start(kind: 'ours' | 'upstream', change: { name?: string; client?
   const certificate = issueCertificate(servers, change.name ?? amphora.id, validity);
   const server = new AgentServer({ kind, amphora_id: amphora.id, certificate, clients });
   const port = await server.listen();
+  const changes: unknown[] = [];
   const options = {
     server_ca: servers.certificate.toString(),
     client: issueCertificate(change.client ?? clients, 'octavia-controller', validity),
@@ -41,13 +42,14 @@ async function start(kind: 'ours' | 'upstream', change: { name?: string; client?
     connect_timeout_ms: change.timeout_ms ?? 2000,
     read_timeout_ms: change.timeout_ms ?? 2000,
     base_path: '/var/lib/octavia',
+    noteChange: (...noted: Parameters<NonNullable<AgentClientOptions['noteChange']>>) => void changes.push(noted),
   };
   const client = new AgentClient(options);
   const stop = async (): Promise<void> => {
     await server.close();
     await client.close();
   };
-  return { server, client, stop, options };
+  return { server, client, stop, options, changes };
 }
 
 type Started = Awaited<ReturnType<typeof start>>;
@@ -104,6 +106,11 @@ for (const kind of ['ours', 'upstream'] as const) {
 
     test('makes HAProxy run with a configuration and sees that it does', async () => {
       await agents.putHaproxy(amphora, lb, 'global\n', 2, signal);
+      const told = [
+        { amphora_id: amphora.id, loadbalancer_id: lb },
+        { how: 'reload', commands: 0, reason: 'a test', took_ms: 1 },
+      ];
+      assert.deepEqual(started.changes, kind === 'ours' ? [told] : []);
       const seen = await agents.describe(amphora, 2, signal);
       assert.deepEqual([seen?.configuration_md5, seen?.running], [md5('global\n'), true]);
       assert.equal(seen?.revision, kind === 'ours' ? 2 : 0);

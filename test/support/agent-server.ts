@@ -190,7 +190,8 @@ export class AgentServer {
       held.loaded = held.text;
       this.running = true;
     } else this.running = false;
-    return { status: 202, body: { message: 'OK' } };
+    const octavia = { how: 'reload', commands: 0, reason: 'a test', took_ms: 1 };
+    return { status: 202, body: this.#options.kind === 'ours' ? { message: 'OK', details: '', octavia } : { message: 'OK' } };
   }
 
   #certificate(call: SeenCall, loadbalancer_id: string, name: string): Answer {

@@ -9,10 +9,12 @@ import {
   type AgentInfo,
   agentPaths,
   type AgentState,
+  type ChangeReport,
   type CertificateAnswer,
   GENERATION_HEADER,
   type PlugNetworkRequest,
   type PlugVipRequest,
+  type ServiceAnswer,
   STALE_GENERATION,
 } from '../../wire/agent-api.ts';
 import type { ListFile } from '../../wire/list-files.ts';
@@ -107,6 +109,8 @@ export interface AmphoraAgents {
 export type AgentClientOptions = ConnectionOptions & {
   /** `[haproxy_amphora] base_path`. */
   readonly base_path: string;
+  /** Told how each configuration was taken, by agents that say so (ours): without a reload, or why with one. */
+  readonly noteChange?: (of: { readonly amphora_id: string; readonly loadbalancer_id: string }, report: ChangeReport) => void;
 };
 
 /** Most amphorae of which something is remembered. */
@@ -158,8 +162,10 @@ export class AgentClient implements AmphoraAgents {
     const answer = await this.#expect(amphora, upload, [200, 202, 400]);
     if (answer.status === 400) throw new ConfigRefused(explanation(answer).details);
     // Reload starts what does not run, with every agent.
-    await this.#expect(amphora, change('PUT', agentPaths.service(loadbalancer_id, 'reload'), revision, signal), [200, 202]);
+    const run = await this.#expect(amphora, change('PUT', agentPaths.service(loadbalancer_id, 'reload'), revision, signal), [200, 202]);
     this.#memory.noteLoaded(amphora.id, createHash('md5').update(text).digest('hex'));
+    const report = reportOf(run);
+    if (report !== undefined) this.#options.noteChange?.({ amphora_id: amphora.id, loadbalancer_id }, report);
   }
 
   async putList(amphora: Amphora, loadbalancer_id: string, list: ListFile, revision: number, signal: AbortSignal): Promise<void> {
@@ -281,6 +287,15 @@ function read<T extends object>(amphora: Amphora, response: AgentResponse): T {
     throw new Retry(`amphora ${amphora.id} answers what no agent answers`, { cause: error });
   }
   throw new Retry(`amphora ${amphora.id} answers what no agent answers`);
+}
+
+/** How our agent made HAProxy follow a configuration; undefined from upstream's, whose answer is not looked at more closely than before. */
+function reportOf({ text }: AgentResponse): ChangeReport | undefined {
+  try {
+    return (JSON.parse(text) as Partial<ServiceAnswer>).octavia;
+  } catch {
+    return undefined;
+  }
 }
 
 /** What an error's body says: a handler's words, the framework's, or the text itself. */
