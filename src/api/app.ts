@@ -5,6 +5,7 @@ import type { Caller } from '../cloud/identity.ts';
 import { newId } from '../lib/ids.ts';
 import { Secret } from '../lib/secret.ts';
 import { answerDocument } from './http/api-document.ts';
+import { addAudit, noteCaller } from './audit/hook.ts';
 import { acceptsJson } from './http/accept.ts';
 import { readJson } from './http/body.ts';
 import type { Answer } from './call.ts';
@@ -45,6 +46,7 @@ export function createApi(deps: ApiDeps): FastifyInstance {
     checkSender(request, deps.options);
   });
   closeConnections(app);
+  if (deps.audit) addAudit(app, deps.audit, deps.log, () => deps.clock.now());
   addRoutes(app, deps);
   for (const plugin of deps.plugins ?? []) plugin(app);
   return app;
@@ -118,6 +120,7 @@ const secretToken = ({ headers }: FastifyRequest): Secret | null => {
 async function callerOf(deps: ApiDeps, request: FastifyRequest): Promise<Caller> {
   const { 'x-auth-token': token, 'x-service-token': serviceToken } = request.headers as Record<string, string | undefined>;
   const caller = await deps.identity.authenticate(token, serviceToken);
+  if (deps.audit) noteCaller(request, caller);
   return deps.options.noauth ? caller : withRights(caller, deps.policy?.());
 }
 

@@ -10,6 +10,7 @@ import type { Logger } from '../lib/log.ts';
 import type { ListenerLimits } from '../model/rules/listener.ts';
 import type { MonitorLimits } from '../model/rules/healthmonitor.ts';
 import type { Change, Metadata } from '../providers/provider.ts';
+import type { Audit } from './audit/hook.ts';
 import type { Policy } from './policy/policy.ts';
 import type { LoadBalancer, LoadBalancerTree } from '../model/index.ts';
 
@@ -85,6 +86,8 @@ export type ApiDeps = {
   readonly options: ApiOptions;
   /** The rules in force now; they change when their file does. Without it those built in hold. */
   readonly policy?: () => Policy;
+  /** Without it nothing is audited. */
+  readonly audit?: Audit | null;
   readonly clock: Clock;
   readonly log: Logger;
   /** Further services on the same port: identity, network, key manager, dashboard, metrics. */

@@ -1,6 +1,6 @@
 /** The table of all options by group: the one place that knows which options there are. */
 import { amphora_agent, haproxy_amphora, keepalived_vrrp } from './options/amphora.ts';
-import { DEFAULT, api_settings, driver_agent, keystone_authtoken, oslo_policy, quotas, service_auth } from './options/api.ts';
+import { DEFAULT, api_settings, audit, driver_agent, keystone_authtoken, oslo_policy, quotas, service_auth } from './options/api.ts';
 import { cinder, compute, glance, local, networking, neutron, nova } from './options/cloud.ts';
 import { certificates, controller_worker, database, health_manager, house_keeping } from './options/controller.ts';
 import type { Secret } from '../lib/secret.ts';
@@ -23,6 +23,7 @@ export const table = {
   keystone_authtoken,
   service_auth,
   oslo_policy,
+  audit,
   nova,
   neutron,
   glance,

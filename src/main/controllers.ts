@@ -16,6 +16,7 @@ import type { Tools } from '../providers/amphora/apply.ts';
 import { noopProvider } from '../providers/noop/provider.ts';
 import type { Provider, Step } from '../providers/provider.ts';
 import { reconcileChannel, startWorker, type Worker } from '../worker/worker.ts';
+import { openAudit } from './audit-map.ts';
 import type { AmphoraCloud } from './amphora-tools.ts';
 import { apiOptions, isGoneOwner, patience, processName } from './settings.ts';
 
@@ -98,6 +99,7 @@ async function listen(parts: ControllerParts, providers: ReadonlyMap<string, Pro
     providers,
     options: apiOptions(config),
     policy,
+    audit: openAudit(config),
     clock,
     log,
     plugins: facades,

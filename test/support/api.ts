@@ -27,6 +27,8 @@ export type ApiTestOptions = {
   /** Why the compute service cannot make such an instance. */
   readonly refusalOf?: Compute['findRefusal'];
   readonly healthChecks?: NonNullable<ApiDeps['healthChecks']>;
+  readonly audit?: ApiDeps['audit'];
+  readonly log?: ApiDeps['log'];
   /** False: nothing is ever carried out. */
   readonly worker?: boolean;
   /** Token → its caller; without it everybody is an administrator and needs no token. */
@@ -85,7 +87,8 @@ export async function withApi(t: TestContext, chosen: ApiTestOptions = {}): Prom
     ]),
     options: { ...defaultApiOptions, noauth: chosen.callers === undefined, ...withNoop, ...chosen.options },
     clock: systemClock,
-    log: silentLogger,
+    log: chosen.log ?? silentLogger,
+    ...(chosen.audit !== undefined && { audit: chosen.audit }),
     ...(chosen.healthChecks !== undefined && { healthChecks: chosen.healthChecks }),
     ...chosen.parts?.(db, identity),
   };

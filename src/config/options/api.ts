@@ -100,6 +100,16 @@ export const oslo_policy = {
   ),
 } as const;
 
+/** `[audit]`: events in the form of CADF. */
+export const audit = {
+  enabled: flag(false, 'Write an event of each request to the API to the log (message audit.http.response).'),
+  audit_map_file: text(
+    '/etc/octavia/octavia_api_audit_map.conf',
+    'File that names paths and actions in the events; the usual one may be absent: then the map built in holds.',
+  ),
+  ignore_req_list: list([], 'Methods whose requests are left out, such as GET, HEAD.'),
+} as const;
+
 /** `[quotas]`: -1 is without limit. */
 export const quotas = {
   default_load_balancer_quota: integer(-1, 'Load balancers a project may have.', { min: -1 }),
