@@ -19,6 +19,7 @@ import {
   samplePolicy,
   samplePool,
   sampleRule,
+  sampleSecrets,
   sampleSettings,
   sampleTree,
 } from '../../../../test/support/sample-trees.ts';
@@ -210,6 +211,60 @@ test('control characters are refused wherever they would be written', () => {
       );
     }
   }
+});
+
+/** What a tenant writes about TLS: references to secrets, ciphers, protocols. */
+const tlsWritings = fc.record({ ref: hostile, sni: fc.array(hostile, { maxLength: 3 }), ca: hostile, ciphers: hostile, alpn: hostile });
+
+test('of references to secrets nothing reaches a file or its name; ciphers and protocols are one word each', () => {
+  fc.assert(
+    fc.property(tlsWritings, ({ ref, sni, ca, ciphers, alpn }) => {
+      const tls = { tls_ciphers: ciphers, alpn_protocols: [alpn as 'h2'], tls_versions: ['TLSv1.3' as const] };
+      const tree = sampleTree({
+        listeners: [
+          sampleListener({
+            protocol: 'TERMINATED_HTTPS',
+            default_tls_container_ref: ref,
+            sni_container_refs: ['plain', ...sni],
+            client_ca_tls_container_ref: ca,
+            ...tls,
+          }),
+        ],
+        pools: [samplePool({ tls_enabled: true, tls_container_ref: ref, ca_tls_container_ref: ca, ...tls })],
+      });
+      const secrets = sampleSecrets(tree);
+      let rendered: ReturnType<typeof renderHaproxy>;
+      try {
+        rendered = renderHaproxy(tree, sampleAmphora(), { ...settings, secrets });
+      } catch (error) {
+        assert.ok(error instanceof Terminal, String(error));
+        return;
+      }
+      const folder = `${settings.cert_path}/${tree.loadbalancer.id}/`;
+      const names = [...Object.keys(rendered.crt_lists), ...[...secrets.values()].flatMap((each) => ('name' in each ? [each.name] : []))];
+      for (const name of names) assert.match(name, /^[0-9a-z-]+\.[0-9a-f]{12}\.[0-9a-f]{32}\.pem$/u);
+      for (const list of Object.values(rendered.crt_lists))
+        assert.ok(list.split('\n').every((line) => line === '' || (line.startsWith(folder) && names.includes(line.slice(folder.length)))));
+      const parts = ciphers.split(':').filter((part) => part !== '');
+      const [suites, older] = [parts.filter((part) => part.startsWith('TLS_')), parts.filter((part) => !part.startsWith('TLS_'))];
+      const shown = [
+        ...(older.length > 0 ? ['ciphers', older.join(':')] : []),
+        ...(suites.length > 0 ? ['ciphersuites', suites.join(':')] : []),
+        ...['ssl-min-ver', 'TLSv1.3', 'ssl-max-ver', 'TLSv1.3', 'alpn', alpn],
+      ];
+      const lines = readWords(rendered.text);
+      for (const start of ['bind', 'server']) {
+        const words = lines.find((line) => line[0] === start) ?? [];
+        assert.deepEqual(words.slice(-shown.length), shown);
+        const paths = words.filter((_, index) => ['crt-list', 'ca-file', 'crt'].includes(words[index - 1] ?? ''));
+        assert.ok(
+          paths.every((path) => path.startsWith(folder) && names.includes(path.slice(folder.length))),
+          paths.join(),
+        );
+      }
+    }),
+    { numRuns: 1000 },
+  );
 });
 
 const skip = spawnSync('haproxy', ['-v']).status === 0 ? false : 'haproxy is not installed';
