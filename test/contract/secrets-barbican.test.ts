@@ -10,7 +10,7 @@ import { type SecretReader, type Secrets, UnusableSecret } from '../../src/cloud
 import { Secret } from '../../src/lib/secret.ts';
 import { Fault, Retry } from '../../src/model/index.ts';
 import { withDatabase } from '../support/database.ts';
-import { openTestKeyManager } from '../support/key-manager.ts';
+import { openTestKeyManager } from '../support/secrets/key-manager.ts';
 import { fixtureText } from '../support/tls-fixtures.ts';
 import { type CertificatePieces, secretsContract } from './secrets-contract.ts';
 

@@ -13,7 +13,7 @@ import { migrate } from '../../src/db/migrate.ts';
 import { FakeClock } from '../../src/lib/clock.ts';
 import { Retry } from '../../src/model/index.ts';
 import { withDatabase, withDatabaseUrl } from '../support/database.ts';
-import { openTestKeyManager, testKeys, type TestKeyManager } from '../support/key-manager.ts';
+import { openTestKeyManager, testKeys, type TestKeyManager } from '../support/secrets/key-manager.ts';
 import { fixture, fixtureText } from '../support/tls-fixtures.ts';
 import { type CertificatePieces, secretsContract } from './secrets-contract.ts';
 

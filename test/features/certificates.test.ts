@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { FakeSecrets } from '../../src/cloud/fake/secrets.ts';
 import { withApi } from '../support/api.ts';
-import { type KeyManagerWorld, pathOf, store, storeBundle, withKeyManager } from '../support/key-manager-api.ts';
+import { type KeyManagerWorld, pathOf, store, storeBundle, withKeyManager } from '../support/secrets/key-manager-api.ts';
 import { chainUpsideDown, fixtureText } from '../support/tls-fixtures.ts';
 
 async function loadBalancer(w: KeyManagerWorld, token = 'owner'): Promise<string> {

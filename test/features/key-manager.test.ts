@@ -5,8 +5,8 @@ import { registerSecrets } from '../../src/api/secrets/register.ts';
 import type { KeyManager } from '../../src/cloud/local/secrets/key-manager.ts';
 import { recordingLogger } from '../../src/lib/log.ts';
 import { withApi } from '../support/api.ts';
-import { openTestKeyManager } from '../support/key-manager.ts';
-import { callers, pathOf, root, store, withKeyManager } from '../support/key-manager-api.ts';
+import { openTestKeyManager } from '../support/secrets/key-manager.ts';
+import { callers, pathOf, root, store, withKeyManager } from '../support/secrets/key-manager-api.ts';
 
 test('a secret is stored, described, read in the types it can have, and deleted', async (t) => {
   const w = await withKeyManager(t);

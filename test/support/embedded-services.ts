@@ -3,8 +3,10 @@ import { randomBytes } from 'node:crypto';
 import type { TestContext } from 'node:test';
 import Fastify from 'fastify';
 import type { FastifyInstance } from 'fastify';
+import { defaultServices, keyManagerService } from '../../src/api/identity/catalog.ts';
 import { registerIdentity } from '../../src/api/identity/register.ts';
 import { registerNetwork } from '../../src/api/network/register.ts';
+import { registerSecrets } from '../../src/api/secrets/register.ts';
 import { versionList } from '../../src/api/http/versions.ts';
 import { createPasswords } from '../../src/cloud/local/identity-passwords.ts';
 import { createLocalIdentity } from '../../src/cloud/local/identity.ts';
@@ -15,6 +17,7 @@ import type { LocalNetworkService } from '../../src/cloud/local/network-service.
 import { createNoAuth } from '../../src/cloud/noauth.ts';
 import { FakeClock } from '../../src/lib/clock.ts';
 import { Secret } from '../../src/lib/secret.ts';
+import { keyManagerOn } from './secrets/key-manager.ts';
 import { createMemoryRecordStore } from './record-store.ts';
 
 /** An answer; `body` is undefined when it is empty. */
@@ -55,7 +58,7 @@ export function passwordAuth(name: string, password: string, scope?: unknown): o
 /** Starts the services; `noauth` mounts the network at the root instead, as `auth_strategy = noauth` does. */
 export async function withEmbeddedServices(
   t: TestContext,
-  options: { readonly noauth?: boolean; readonly clock?: FakeClock } = {},
+  options: { readonly noauth?: boolean; readonly keyManager?: boolean; readonly clock?: FakeClock } = {},
 ): Promise<EmbeddedServices> {
   const clock = options.clock ?? new FakeClock();
   const store = createMemoryRecordStore();
@@ -71,7 +74,9 @@ export async function withEmbeddedServices(
   const networks = await network.bootstrapNetworks({ ...ranges, service_project_id: project_ids.service });
   // As the load-balancer API is made.
   const app = Fastify({ exposeHeadRoutes: false, routerOptions: { ignoreTrailingSlash: true, querystringParser: () => ({}) } });
-  registerIdentity(app, { identity });
+  const services = options.keyManager === true ? [...defaultServices, keyManagerService] : defaultServices;
+  registerIdentity(app, { identity, services });
+  if (options.keyManager === true) registerSecrets(app, { keyManager: keyManagerOn(store, { clock }).keyManager, identity });
   if (options.noauth === true) {
     app.get('/', (request) => Promise.resolve(versionList(`http://${request.host}`)));
     registerNetwork(app, { network, identity: createNoAuth(), prefix: '' });

@@ -1,12 +1,12 @@
 /** The embedded key manager behind its API, with callers of all kinds, beside the load-balancer API. */
 import assert from 'node:assert/strict';
 import type { TestContext } from 'node:test';
-import { registerSecrets } from '../../src/api/secrets/register.ts';
-import type { Caller } from '../../src/cloud/identity.ts';
-import type { KeyManager } from '../../src/cloud/local/secrets/key-manager.ts';
-import { type ApiTest, withApi } from './api.ts';
+import { registerSecrets } from '../../../src/api/secrets/register.ts';
+import type { Caller } from '../../../src/cloud/identity.ts';
+import type { KeyManager } from '../../../src/cloud/local/secrets/key-manager.ts';
+import { type ApiTest, withApi } from '../api.ts';
 import { openTestKeyManager } from './key-manager.ts';
-import { fixture } from './tls-fixtures.ts';
+import { fixture } from '../tls-fixtures.ts';
 
 /** An answer of the key manager. */
 export type KeyManagerAnswer = {
