@@ -10,9 +10,9 @@ import {
   type ShownLoadBalancer,
   waitActive,
 } from '../support/load-balancers.ts';
-import { namespacesUnavailable } from '../support/namespaces.ts';
+import { namespacesUnavailable, tracesOf } from '../support/namespaces.ts';
 import { type ApiClient, until } from '../support/octavia.ts';
-import { asMember, openStage, type Stage, vipOf } from '../support/stage.ts';
+import { asMember, commandOf, openStage, type Stage, vipOf } from '../support/stage.ts';
 import { startTraffic, tellFailures } from '../support/traffic.ts';
 
 test('L7 policies on this machine', { skip: namespacesUnavailable() }, async (t) => {
@@ -22,6 +22,7 @@ test('L7 policies on this machine', { skip: namespacesUnavailable() }, async (t)
     'actions in order of position, changed, moved, switched off and deleted under traffic': actionsAndOrder,
     'a rule that HAProxy refuses is in ERROR with a reason, and the other policies go on': refusedRule,
     'a pool that policies of two listeners send to': sharedPool,
+    'other values, and one policy more of a kind, need no reload of HAProxy': withoutReload,
   };
   for (const [name, story] of Object.entries(stories)) await t.test(name, (inner) => story(stage, inner));
 });
@@ -237,4 +238,66 @@ async function sharedPool({ client, subnet, blue, green }: Stage): Promise<void>
   await until(online, "the pool is ONLINE, though it is nobody's default");
   await waitActive(client, lb.id);
   await removeLoadBalancer(client, lb.id);
+}
+
+/** The HAProxy processes of this state: a reload changes them. */
+async function haproxies({ state_id }: Stage): Promise<string> {
+  const pids = (await tracesOf(state_id)).map((trace) => Number(/^process (\d+)$/u.exec(trace)?.[1] ?? 0));
+  return pids.filter((pid) => commandOf(pid)[0]?.endsWith('haproxy')).join(' ');
+}
+
+async function withoutReload(stage: Stage, t: TestContext): Promise<void> {
+  const { client, subnet, blue, green } = stage;
+  const toGreen = (value: string) => ({
+    action: 'REDIRECT_TO_POOL',
+    redirect_pool: { name: 'two' },
+    rules: [{ type: 'HOST_NAME', compare_type: 'EQUAL_TO', value }],
+  });
+  const single = {
+    action: 'REJECT',
+    rules: [
+      { type: 'PATH', compare_type: 'REGEX', value: '^/0$' },
+      { type: 'PATH', compare_type: 'CONTAINS', value: '0' },
+    ],
+  };
+  const lb = await makeLoadBalancer(client, {
+    name: 'reloads',
+    vip_subnet_id: subnet.id,
+    listeners: [{ protocol: 'HTTP', protocol_port: 80, default_pool: { name: 'one' }, l7policies: [single, toGreen('a'), toGreen('b')] }],
+    pools: [pool('one', asMember(blue)), pool('two', asMember(green))],
+  });
+  await serves(lb);
+  const traffic = startTraffic(t, { ...vipOf(lb), connections: 'persistent' });
+  await until(() => traffic.sent() > 2, 'traffic flows');
+  const before = await haproxies(stage);
+  assert.ok(before.includes(' '), 'a master and a worker');
+  const [policies, policy] = await policiesOf(client, lb);
+  const rules = (await client.call<{ rules: Resource[] }>('GET', `/v2/lbaas/l7policies/${policies[0]}/rules`)).rules.map((each) => each.id);
+  for (const n of [1, 2, 3]) {
+    await change(client, lb.id, 'PUT', `/l7policies/${policies[0]}/rules/${rules[0]}`, { rule: { value: `^/[${n}] ?'$` } });
+    await change(client, lb.id, 'PUT', `/l7policies/${policies[0]}/rules/${rules[1]}`, { rule: { value: String(n) } });
+    assert.deepEqual([await get(lb, `/${n}'`), await get(lb, `/${n + 1}'`)], ['403', '200 blue']);
+  }
+  const listener_id = lb.listeners[0]?.id;
+  const more = { listener_id, action: 'REDIRECT_TO_POOL', redirect_pool_id: policy };
+  const made = await change(client, lb.id, 'POST', '/l7policies', { l7policy: more });
+  await change(client, lb.id, 'POST', `/l7policies/${made.id}/rules`, { rule: toGreen('c').rules[0] });
+  assert.deepEqual(
+    [await get(lb, '/', { host: 'c' }), await get(lb, '/', { host: 'a' }), await get(lb, '/')],
+    ['200 green', '200 green', '200 blue'],
+  );
+  await change(client, lb.id, 'DELETE', `/l7policies/${policies[1]}`);
+  assert.equal(await get(lb, '/', { host: 'a' }), '200 blue');
+  assert.equal(await haproxies(stage), before);
+  await traffic.stop();
+  assert.equal(traffic.failures().length, 0, tellFailures(traffic.failures()));
+  await removeLoadBalancer(client, lb.id);
+}
+
+/** The policies of the only listener in order, and the pool that the second sends to. */
+async function policiesOf(client: ApiClient, { listeners }: ShownLoadBalancer): Promise<readonly [readonly string[], string]> {
+  type Shown = Resource & { readonly redirect_pool_id: string };
+  const path = `/v2/lbaas/l7policies?listener_id=${listeners[0]?.id}&sort=position`;
+  const { l7policies } = await client.call<{ l7policies: Shown[] }>('GET', path);
+  return [l7policies.map((each) => each.id), l7policies[1]?.redirect_pool_id ?? ''];
 }
