@@ -146,8 +146,25 @@ const family: fc.Arbitrary<readonly Made[]> = fc
     }),
   );
 
-/** Families and single policies one after the other. */
-const several = fc.array(fc.oneof(family, mixed), { minLength: 1, maxLength: 3 }).map((parts) => parts.flat());
+/** Neighbours with a host and a path each. */
+const pairs: fc.Arbitrary<readonly Made[]> = fc
+  .record({
+    action: actions,
+    redirect_http_code: codes,
+    compare_type: kinds.map((kind) => kind.compare_type),
+    picks: fc.array(fc.tuple(fc.nat(99), fc.nat(99), fc.boolean()), { minLength: 2, maxLength: 8 }),
+  })
+  .map(({ action, redirect_http_code, compare_type, picks }) =>
+    picks.map(([one, other, isHostFirst], number) => {
+      const among = (type: 'HOST_NAME' | 'PATH', pick: number) => (values[type] ?? [])[pick % (values[type] ?? []).length] as string;
+      const host = { type: 'HOST_NAME', compare_type: 'EQUAL_TO', value: among('HOST_NAME', one) } as const;
+      const path = { type: 'PATH', compare_type, value: among('PATH', other) } as const;
+      return { redirect_http_code, ...target(action, number), rules: isHostFirst ? [host, path] : [path, host] };
+    }),
+  );
+
+/** Families, pairs and single policies one after the other. */
+const several = fc.array(fc.oneof(family, mixed, pairs), { minLength: 1, maxLength: 3 }).map((parts) => parts.flat());
 
 let serial = 0;
 function listenerOf(number: number, policies: readonly Made[]): ListenerTree {
@@ -266,8 +283,8 @@ async function serve(t: TestContext, program: TestHaproxy, listeners: readonly L
   return vip;
 }
 
-const listeners = fc.sample(several, { numRuns: 90, seed: 4 }).map((policies, index) => listenerOf(index + 1, policies));
-const requests = fc.sample(asked, { numRuns: 40, seed: 5 });
+const listeners = fc.sample(several, { numRuns: 70, seed: 4 }).map((policies, index) => listenerOf(index + 1, policies));
+const requests = fc.sample(asked, { numRuns: 30, seed: 5 });
 
 const ways = testHaproxies().flatMap((program) => [false, true].map((has_lists) => ({ program, has_lists })));
 for (const { program, has_lists } of ways) {

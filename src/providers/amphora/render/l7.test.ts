@@ -75,6 +75,8 @@ const grouped: readonly L7PolicyTree[] = [
     host('v.example'),
   ),
   ...policiesOf(8, toPool(2), { value: '/a/b' }, { value: '/a' }, { value: '/a/c' }),
+  samplePolicy(11, { ...toPool(1), rules: rules(host('A.example'), { value: '/x' }) }),
+  samplePolicy(12, { ...toPool(2), rules: rules({ value: '/y' }, host('b.example')) }),
 ];
 
 const shapes: Readonly<Record<string, Rendered>> = {
@@ -234,7 +236,14 @@ test('a thousand rules cost a frontend few lines where they can be looked up, an
     samplePolicy(index + 1, { ...toPool(1), rules: rules(host(`h${index}.example`)) }),
   );
   assert.equal(l7LinesOf(render(many, true)).length, 2);
-  const pairs = Array.from({ length: 500 }, (_, index) => samplePolicy(index + 1, { rules: rules({ value: `/${index}` }, host('a')) }));
+  const ingress = Array.from({ length: 500 }, (_, index) =>
+    samplePolicy(index + 1, { ...toPool(1), rules: rules(host('a'), { value: `/${index}` }) }),
+  );
+  assert.equal(l7LinesOf(render(ingress, true)).length, 4);
+  const suffix = { compare_type: 'ENDS_WITH' } as const;
+  const pairs = Array.from({ length: 500 }, (_, index) =>
+    samplePolicy(index + 1, { rules: rules({ ...suffix, value: `/${index}` }, host('a')) }),
+  );
   assert.equal(render(pairs, true).lists.length, 0);
   assert.equal(render(pairs.slice(0, 50), true).lists.length, 100);
 });

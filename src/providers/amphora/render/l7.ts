@@ -8,8 +8,8 @@ import { type L7PolicyTree, type ListenerTree, type Owner, type PoolTree, Termin
 import { hasRequests } from '../../../model/rules/l7policy.ts';
 import { type ConfigLine, escapeLogFormat } from '../../../wire/haproxy-text.ts';
 import { aclFile, type ListFile, listPath, mapFile } from '../../../wire/list-files.ts';
-import { leaderOf, type ServedPolicy, type Unit, unitsOf } from './l7-groups.ts';
-import { comparisonOf, type ListPlace, ruleLine, term } from './l7-rule.ts';
+import { baseWords, leaderOf, type ServedPolicy, type Unit, unitsOf } from './l7-groups.ts';
+import { type ListPlace, ruleLine, term } from './l7-rule.ts';
 import { backendName, fetchArgument, isServed, ownedLine } from './lines.ts';
 
 export type { ServedPolicy } from './l7-groups.ts';
@@ -67,11 +67,18 @@ export function l7Lines(listener: ListenerTree, policies: readonly ServedPolicy[
     return [...match.lines, actionLine(unit, listener, match, isLast ? [] : guard, isLast)];
   });
   return [
+    ...baseLines(units),
     ...(hasNotes ? noteLines(leaderOf(units[firstNote] as Unit)) : []),
     ...lines.slice(0, lastStop + 1).flat(),
     ...(hasNotes ? [useNote(leaderOf(units[firstNote] as Unit))] : []),
     ...lines.slice(lastStop + 1).flat(),
   ];
+}
+
+/** Host and path of a request in one text, when a group looks at both. */
+function baseLines(units: readonly Unit[]): ConfigLine[] {
+  const first = units.find((unit) => baseWords(unit) !== null);
+  return first === undefined ? [] : (baseWords(first) ?? []).map((words) => ownedLine(ownerOf(leaderOf(first)), ...words));
 }
 
 const noteLines = (policy: L7PolicyTree): ConfigLine[] => [ownedLine(ownerOf(policy), 'acl', NOTED, `var(${NOTE})`, '-m', 'found')];
@@ -104,7 +111,7 @@ function matchOf(unit: Unit, listener: ListenerTree, index: number, places: Plac
   if (leaderOf(unit).action === 'REJECT') {
     const patterns = unit.entries.map(([pattern]) => pattern);
     const list = aclFile(slot, patterns);
-    const tokens = [...comparisonOf(unit.rule), '-f', listPath(place.base_path, place.loadbalancer_id, list.name)];
+    const tokens = [...unit.look.comparison, '-f', listPath(place.base_path, place.loadbalancer_id, list.name)];
     return { lines: [acl(tokens, list)], condition: [name], lookup: null };
   }
   const map = mapFile(
@@ -112,11 +119,9 @@ function matchOf(unit: Unit, listener: ListenerTree, index: number, places: Plac
     unit.entries.map(([pattern, policy]) => [pattern, targetText(policy, listener)] as const),
   );
   const path = fetchArgument(listPath(place.base_path, place.loadbalancer_id, map.name));
-  const lookup = `${subjectOf(unit)},${unit.rule.compare_type === 'STARTS_WITH' ? 'map_beg' : 'map_str'}(${path})`;
+  const lookup = `${unit.look.subject},${unit.look.compare_type === 'STARTS_WITH' ? 'map_beg' : 'map_str'}(${path})`;
   return { lines: [acl([lookup, '-m', 'found'], map)], condition: [name], lookup };
 }
-
-const subjectOf = ({ rule }: Unit & { readonly kind: 'group' }): string => (rule.type === 'HOST_NAME' ? 'req.hdr(host),lower' : 'path');
 
 /** Where a policy sends to, as it stands in a map. */
 function targetText(policy: L7PolicyTree, listener: ListenerTree): string {
