@@ -1,13 +1,17 @@
 /** An external Keystone: how often it is asked, what happens when it does not answer, and a whole Octavia that trusts one. */
 import assert from 'node:assert/strict';
 import { randomInt } from 'node:crypto';
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { systemClock } from '../../src/lib/clock.ts';
 import { recordingLogger } from '../../src/lib/log.ts';
 import { Fault } from '../../src/model/faults.ts';
+import { createAuthority, issueCertificate } from '../../src/providers/amphora/pki.ts';
 import { keystoneIdentity, startKeystone, type TestKeystone } from '../support/keystone.ts';
-import { startOctavia } from '../support/octavia.ts';
+import { startOctavia, until } from '../support/octavia.ts';
 
 const validations = ({ asked }: TestKeystone): number => asked.filter((each) => each.startsWith('GET /identity/v3/auth/tokens')).length;
 const signIns = ({ asked }: TestKeystone): number => asked.filter((each) => each.startsWith('POST')).length;
@@ -91,7 +95,7 @@ test('a Keystone that keeps silent costs a time-out, not a request for ever; one
   // Real time: the fake clock of the tokens stands still.
   const answer = assert.rejects(patient.authenticate(token), { status: 401 });
   const asked = keystone.asked.length;
-  while (keystone.asked.length < asked + 2) await new Promise((resolve) => setTimeout(resolve, 5));
+  await until(() => keystone.asked.length >= asked + 2, 'it is asked again');
   keystone.mood = 'well';
   await answer;
 });
@@ -104,7 +108,7 @@ test("the service's own token is renewed in time, and anew when Keystone no long
   // Within its last ten minutes it still serves while the next one is made.
   await keystone.clock.advance(3_100_000);
   await identity.authenticate(await keystone.login('demo'));
-  while (signIns(keystone) < 2) await new Promise((resolve) => setTimeout(resolve, 5));
+  await until(() => keystone.answered.filter((each) => each.startsWith('POST')).length === 2, 'the next token is made');
   await keystone.clock.advance(1000);
   const octavia = await keystone.local.users.findByName('default', 'octavia');
   await keystone.local.users.update(octavia?.id ?? '', { password: 'octavia-password' });
@@ -113,6 +117,21 @@ test("the service's own token is renewed in time, and anew when Keystone no long
   assert.equal(signIns(keystone), 3);
   const wrong = keystoneIdentity(t, keystone, { password: 'wrong' });
   await assert.rejects(wrong.authenticate(await keystone.login('demo')), busy);
+});
+
+test('Keystone is spoken to by TLS when its certificate comes from an authority that is trusted', async (t) => {
+  const validity = { seconds: 3600, digest: 'sha256', now_ms: Date.now() } as const;
+  const authority = createAuthority('a test', validity);
+  const { certificate, key } = issueCertificate(authority, 'localhost', validity);
+  const dir = await mkdtemp(join(tmpdir(), 'keystone-'));
+  t.after(() => rm(dir, { recursive: true, force: true }));
+  const cafile = join(dir, 'ca.pem');
+  writeFileSync(cafile, authority.certificate.toString());
+  const keystone = await startKeystone(t, { key: key.reveal(), cert: certificate });
+  const token = await keystone.login('demo');
+  assert.equal((await keystoneIdentity(t, keystone, { cafile }).authenticate(token)).user_name, 'demo');
+  assert.equal((await keystoneIdentity(t, keystone, { insecure: true }).authenticate(token)).user_name, 'demo');
+  await assert.rejects(keystoneIdentity(t, keystone).authenticate(token), busy);
 });
 
 test('a service without the role may be refused altogether', async (t) => {

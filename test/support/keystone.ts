@@ -34,6 +34,8 @@ export type TestKeystone = People & {
   mood: Mood;
   /** What it was asked, as `GET /identity/v3/auth/tokens`. */
   readonly asked: string[];
+  /** What it has answered. */
+  readonly answered: string[];
 };
 
 /** An embedded identity with a service user `octavia`; its clock stands still. */
@@ -59,11 +61,19 @@ export async function createPeople(): Promise<People> {
   return { local, clock, demo_project: project_ids.demo, login };
 }
 
-/** Serves people as a Keystone. */
-export async function startKeystone(t: Pick<TestContext, 'after'>): Promise<TestKeystone> {
+/** Serves people as a Keystone; with a certificate for `localhost` by TLS. */
+export async function startKeystone(
+  t: Pick<TestContext, 'after'>,
+  tls: { readonly key: string; readonly cert: string } | null = null,
+): Promise<TestKeystone> {
   const people = await createPeople();
-  const app = Fastify({ exposeHeadRoutes: false, forceCloseConnections: true, routerOptions: { querystringParser: () => ({}) } });
-  const keystone: TestKeystone = { ...people, url: '', mood: 'well', asked: [] };
+  const app = Fastify({
+    ...(tls !== null && { https: tls }),
+    exposeHeadRoutes: false,
+    forceCloseConnections: true,
+    routerOptions: { querystringParser: () => ({}) },
+  });
+  const keystone: TestKeystone = { ...people, url: '', mood: 'well', asked: [], answered: [] };
   app.addHook('onRequest', async (request, reply) => {
     keystone.asked.push(`${request.method} ${request.url}`);
     if (keystone.mood === 'broken') request.raw.socket.destroy();
@@ -71,10 +81,12 @@ export async function startKeystone(t: Pick<TestContext, 'after'>): Promise<Test
     if (keystone.mood === '500' || keystone.mood === '403') return reply.code(Number(keystone.mood)).send({ error: {} });
     return undefined;
   });
+  app.addHook('onResponse', async (request) => void keystone.answered.push(`${request.method} ${request.url}`));
   registerIdentity(app, { identity: people.local });
   t.after(() => app.close());
   await app.listen({ host: '127.0.0.1', port: 0 });
-  return Object.assign(keystone, { url: `http://127.0.0.1:${(app.server.address() as AddressInfo).port}/identity` });
+  const origin = tls === null ? 'http://127.0.0.1' : 'https://localhost';
+  return Object.assign(keystone, { url: `${origin}:${(app.server.address() as AddressInfo).port}/identity` });
 }
 
 /** What a test may choose of the client. */
@@ -83,12 +95,22 @@ export type ClientOptions = Partial<KeystoneOptions> & {
   readonly log?: Logger;
   readonly password?: string;
   readonly timeout_ms?: number;
+  readonly cafile?: string;
+  readonly insecure?: boolean;
 };
 
 /** An identity that asks the Keystone, as the service user. */
 export function keystoneIdentity(t: Pick<TestContext, 'after'>, keystone: TestKeystone, options: ClientOptions = {}): Identity {
-  const { clock = keystone.clock, log = silentLogger, password = 'octavia-password', timeout_ms = 5000, ...chosen } = options;
-  const http = createHttp({ cafile: null, insecure: false, connect_timeout_ms: 2000, timeout_ms });
+  const {
+    clock = keystone.clock,
+    log = silentLogger,
+    password = 'octavia-password',
+    timeout_ms = 5000,
+    cafile = null,
+    insecure = false,
+    ...chosen
+  } = options;
+  const http = createHttp({ cafile, insecure, connect_timeout_ms: 2000, timeout_ms });
   t.after(() => http.close());
   const domain = { name: 'Default' };
   const signIn = {

@@ -18,7 +18,7 @@ export const api_settings = {
   bind_port: integer(9876, 'TCP port the API listens on; 0 takes a free one.', { min: 0, max: 65535 }),
   auth_strategy: text(
     'keystone',
-    'Who checks tokens: a Keystone, the embedded identity, nobody (noauth: loopback only), or nobody with the caller taken from headers (testing).',
+    'Who checks tokens: a Keystone, the embedded identity, or nobody (noauth; testing is the same here): everybody is an administrator, on loopback only.',
     {
       local: 'embedded',
       choices: ['keystone', 'embedded', 'noauth', 'testing'],
