@@ -150,3 +150,30 @@ export async function listInService(
     .execute();
   return rows as { id: string; compute_id: string; loadbalancer_id: string }[];
 }
+
+/** Load balancers that refer to secrets, and by which references; those without work alone, the others are looked at anyway. */
+export async function listSecretUsers(
+  db: Database,
+): Promise<readonly { readonly loadbalancer_id: string; readonly project_id: string | null; readonly refs: readonly string[] }[]> {
+  const listeners = await db.read
+    .selectFrom('listener')
+    .innerJoin('loadbalancer as lb', 'lb.id', 'listener.loadbalancer_id')
+    .select(['lb.id as lb_id', 'lb.project_id as owner', 'default_tls_container_ref', 'sni_container_refs'])
+    .select(['client_ca_tls_container_ref', 'client_crl_container_ref'])
+    .where('listener.protocol', 'in', ['TERMINATED_HTTPS', 'PROMETHEUS'])
+    .where('lb.provisioning_status', 'in', ['ACTIVE', 'ERROR'])
+    .execute();
+  const pools = await db.read
+    .selectFrom('pool')
+    .innerJoin('loadbalancer as lb', 'lb.id', 'pool.loadbalancer_id')
+    .select(['lb.id as lb_id', 'lb.project_id as owner', 'tls_container_ref', 'ca_tls_container_ref', 'crl_container_ref'])
+    .where('pool.tls_enabled', '=', true)
+    .where('lb.provisioning_status', 'in', ['ACTIVE', 'ERROR'])
+    .execute();
+  return [...listeners, ...pools].flatMap(({ lb_id, owner, ...columns }) => {
+    const refs = Object.values(columns)
+      .flat()
+      .filter((ref): ref is string => typeof ref === 'string' && ref !== '');
+    return refs.length === 0 ? [] : [{ loadbalancer_id: lb_id, project_id: owner, refs }];
+  });
+}

@@ -1,12 +1,14 @@
 /** Housekeeping: purges what is deleted, renews certificates in time, removes strays, and looks after what might be forgotten. */
 import type { Compute } from '../cloud/compute.ts';
 import type { PortService } from '../cloud/network.ts';
+import type { Secrets } from '../cloud/secrets.ts';
 import type { Database } from '../db/database.ts';
 import { purgeDeleted } from '../db/purge.ts';
 import { askForPasses, claimDueCertificates, listSettled, restartForgotten } from '../db/upkeep.ts';
 import { type Clock, systemClock } from '../lib/clock.ts';
 import type { Logger } from '../lib/log.ts';
 import { type Job, runPeriodically } from './periodic.ts';
+import { watchingSecrets } from './renewals.ts';
 import { Sweep } from './sweep.ts';
 
 /** What housekeeping is started with. Names, meanings and units (seconds) of the first group are those of `[house_keeping]`. */
@@ -30,6 +32,10 @@ export type HousekeepingOptions = {
   readonly drift_batch?: number;
   /** Absent: the cloud is not looked at. */
   readonly compute?: Compute;
+  /** Absent: secrets are not watched. */
+  readonly secrets?: Secrets;
+  /** Seconds between two looks for secrets that were renewed; default 60. */
+  readonly secret_interval?: number;
   readonly ports?: PortService;
   /** Providers whose load balancers are nobody's work; default `noop_driver`, which never reports back. */
   readonly idle_providers?: readonly string[];
@@ -68,7 +74,7 @@ type Running = HousekeepingOptions & { readonly clock: Clock };
 
 /** The jobs that are asked for. */
 function jobsOf(options: Running): Job[] {
-  const { stray_interval = 30, forgotten_interval = 30, drift_interval = 60, compute, ports } = options;
+  const { stray_interval = 30, forgotten_interval = 30, drift_interval = 60, secret_interval = 60, compute, ports, secrets } = options;
   const job = (name: string, interval: number, run: Job['run']): Job[] =>
     interval <= 0 ? [] : [{ name, interval_ms: interval * 1000, first_ms: Math.min(firstRound_ms, interval * 1000), run }];
   return [
@@ -76,6 +82,9 @@ function jobsOf(options: Running): Job[] {
     ...job('certificates', options.cert_interval, () => renewCertificates(options)),
     ...(compute === undefined && ports === undefined ? [] : job('strays', stray_interval, sweeping(options))),
     ...job('forgotten', forgotten_interval, () => restart(options)),
+    ...(secrets === undefined
+      ? []
+      : job('secrets', secret_interval, watchingSecrets({ ...options, secrets, wake: (id) => options.wake?.(id) }))),
     ...job('drift', drift_interval, driftChecks(options)),
   ];
 }

@@ -154,6 +154,7 @@ function startItsHousekeeping(parts: ControllerParts): Housekeeping {
     db: parts.db,
     compute: parts.cloud.compute,
     ports: parts.cloud.ports,
+    ...(parts.cloud.secrets !== null && { secrets: parts.cloud.secrets }),
     ...house,
     log: parts.log,
     clock: parts.clock,

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { describe, it, type TestContext } from 'node:test';
 import { FakeCompute } from '../../src/cloud/fake/compute.ts';
+import { FakeSecrets } from '../../src/cloud/fake/secrets.ts';
 import type { Port, PortService } from '../../src/cloud/network.ts';
 import type { Database } from '../../src/db/database.ts';
 import { purgeDeleted } from '../../src/db/purge.ts';
@@ -359,5 +360,34 @@ describe('housekeeping: its jobs', () => {
     assert.equal(lines.length, 1);
     ending.abort();
     await running;
+  });
+});
+
+describe('housekeeping: secrets', () => {
+  it('gives work to load balancers whose secrets were renewed, and not to others or for what is gone', async (t) => {
+    const secrets = new FakeSecrets();
+    const wake: string[] = [];
+    const jobs = { jobs: 4, secrets, wake: (id: string) => void wake.push(id) };
+    const { db, start, round } = await withHousekeeping(t, jobs);
+    const tls = { protocol: 'TERMINATED_HTTPS', protocol_port: 443 } as const;
+    const [one, two, three] = [await plant(db), await plant(db), await plant(db)];
+    await db.tx(async (tx) => {
+      await insert(tx, 'listener', { ...tls, id: randomUUID(), loadbalancer_id: one.loadbalancer, sni_container_refs: ['a', 'b'] });
+      await insert(tx, 'listener', { ...tls, id: randomUUID(), loadbalancer_id: two.loadbalancer, default_tls_container_ref: 'c' });
+      await insert(tx, 'pool', { id: randomUUID(), loadbalancer_id: three.loadbalancer, tls_enabled: true, ca_tls_container_ref: 'c' });
+    });
+    for (const ref of ['a', 'b', 'c']) secrets.putPayload(ref, ref);
+    start();
+    await round(60_000);
+    await round(60_000);
+    assert.deepEqual(wake, []);
+    secrets.putPayload('b', 'renewed');
+    secrets.remove('c');
+    await round(60_000);
+    assert.deepEqual(wake, [one.loadbalancer]);
+    // It comes back as another one.
+    secrets.putPayload('c', 'renewed');
+    await round(60_000);
+    assert.deepEqual(wake.slice(1).toSorted(), [two.loadbalancer, three.loadbalancer].toSorted());
   });
 });
