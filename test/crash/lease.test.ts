@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import { type Database } from '../../src/db/database.ts';
 import {
+  askForConfiguration,
   bumpGeneration,
   claim,
   complete,
@@ -15,6 +16,7 @@ import {
   postpone,
   releaseApiLease,
   releaseLeasesOf,
+  removeFailedAmphora,
 } from '../../src/db/reconciliations.ts';
 import { sql } from 'kysely';
 import { withDatabase } from '../support/database.ts';
@@ -180,6 +182,53 @@ test('an amphora is condemned once, and only while its load balancer may change'
   );
   await db.tx((tx) => tx.updateTable('loadbalancer').set({ provisioning_status: 'ACTIVE' }).execute());
   assert.equal(await db.tx((tx) => condemnAmphora(tx, amphora.id)), false, 'it is being replaced already');
+});
+
+test('a failed amphora is asked to go whatever its load balancer does, and one of nobody goes at once', async (t) => {
+  const db = await withDatabase(t);
+  await prepared(db);
+  const rows = [
+    sampleAmphora(1, { loadbalancer_id: id, status: 'ERROR' }),
+    sampleAmphora(2, { loadbalancer_id: id, status: 'ALLOCATED' }),
+    sampleAmphora(3, { loadbalancer_id: id, status: 'ERROR' }),
+    sampleAmphora(4, { loadbalancer_id: null, status: 'ERROR' }),
+  ];
+  const other = { id: rows[0]!.id, name: 'other' };
+  await db.tx(async (tx) => {
+    await tx.insertInto('amphora').values(rows).execute();
+    await tx.insertInto('loadbalancer').values(sampleLoadBalancer(other)).execute();
+  });
+  const remove = (index: number): Promise<boolean> => db.tx((tx) => removeFailedAmphora(tx, rows[index]!.id, '2026-01-02T00:00:00'));
+  const state = async () => {
+    const lbs = await db.read.selectFrom('loadbalancer').select(['id', 'provisioning_status']).execute();
+    const amphorae = await db.read.selectFrom('amphora').select('status').orderBy('id').execute();
+    const work = await db.read.selectFrom('reconciliation').select('generation').executeTakeFirst();
+    const status = new Map(lbs.map((lb) => [lb.id, lb.provisioning_status]));
+    return [status.get(id), status.get(other.id), amphorae.map((row) => row.status).join(' '), work?.generation];
+  };
+  assert.equal(await remove(1), false, 'it serves');
+  assert.deepEqual(await state(), ['ACTIVE', 'ACTIVE', 'ERROR ALLOCATED ERROR ERROR', 1]);
+  assert.equal(await remove(0), true);
+  assert.deepEqual(await state(), ['PENDING_UPDATE', 'ACTIVE', 'PENDING_DELETE ALLOCATED ERROR ERROR', 2]);
+  assert.equal(await remove(0), false, 'it is going already');
+  await db.tx((tx) => tx.updateTable('loadbalancer').set({ provisioning_status: 'PENDING_DELETE' }).where('id', '=', id).execute());
+  assert.equal(await remove(2), true);
+  assert.deepEqual(await state(), ['PENDING_DELETE', 'ACTIVE', 'PENDING_DELETE ALLOCATED PENDING_DELETE ERROR', 3]);
+  assert.equal(await remove(3), true);
+  assert.deepEqual(await state(), ['PENDING_DELETE', 'ACTIVE', 'PENDING_DELETE ALLOCATED PENDING_DELETE DELETED', 3]);
+});
+
+test('one amphora is marked to be configured, and nothing changes for its load balancer but that there is work', async (t) => {
+  const db = await withDatabase(t);
+  await prepared(db);
+  const rows = [sampleAmphora(1, { loadbalancer_id: id }), sampleAmphora(2, { loadbalancer_id: id })];
+  await db.tx((tx) => tx.insertInto('amphora').values(rows).execute());
+  await db.tx((tx) => askForConfiguration(tx, rows[0]!.id, id));
+  const due = await db.read.selectFrom('amphora').select('config_due').orderBy('id').execute();
+  assert.deepEqual(due, [{ config_due: true }, { config_due: false }]);
+  const lb = await db.read.selectFrom('loadbalancer').select('provisioning_status').executeTakeFirst();
+  const work = await db.read.selectFrom('reconciliation').select('generation').executeTakeFirst();
+  assert.deepEqual([lb?.provisioning_status, work?.generation], ['ACTIVE', 2]);
 });
 
 test('leases of owners that cannot come back are released, those of others are not', async (t) => {
