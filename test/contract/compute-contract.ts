@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { test } from 'node:test';
-import type { Compute, Instance, InstanceSpec } from '../../src/cloud/compute.ts';
+import { CloudRefusal, type Compute, type Instance, type InstanceSpec, type InstanceWish } from '../../src/cloud/compute.ts';
 
 /** An implementation to be tested, with what it needs around it. */
 export type ComputeSubject = {
@@ -54,6 +54,22 @@ const CHECKS: Readonly<Record<string, (subject: ComputeSubject) => Promise<void>
     assert.match(active.lb_network_ip ?? '', /^[0-9a-f.:]+$/u);
     assert.deepEqual(active.port_ids, []);
     assert.equal(active.fault, null);
+  },
+
+  'what it says beforehand that it cannot make it does not make, and all else it does': async (subject) => {
+    assert.equal(await subject.compute.findRefusal({}), null);
+    const wishes: readonly InstanceWish[] = [
+      {},
+      { compute_flavor: 'no such flavor' },
+      { image_tag: 'no such image' },
+      { availability_zone: 'no such zone' },
+      { volume_zone: 'no such zone' },
+    ];
+    for (const wish of wishes) {
+      const refusal = await subject.compute.findRefusal(wish);
+      const made = await subject.compute.createInstance(subject.spec(wish)).catch((error: unknown) => error);
+      assert.equal(made instanceof CloudRefusal ? made.message : null, refusal, JSON.stringify(wish));
+    }
   },
 
   'the same name again is the same instance': async (subject) => {

@@ -12,7 +12,13 @@ import { ask, askMany, startTraffic } from '../support/traffic.ts';
 
 const base = '/v2/octavia/amphorae';
 
-type ShownAmphora = { readonly id: string; readonly compute_id: string; readonly compute_flavor: string | null; readonly status: string };
+type ShownAmphora = {
+  readonly id: string;
+  readonly compute_id: string;
+  readonly compute_flavor: string | null;
+  readonly cached_zone: string | null;
+  readonly status: string;
+};
 
 const amphoraeOf = async ({ admin }: Stage, lb: ShownLoadBalancer): Promise<readonly ShownAmphora[]> =>
   (await admin.call<{ amphorae: ShownAmphora[] }>('GET', `${base}?loadbalancer_id=${lb.id}`)).amphorae;
@@ -31,6 +37,7 @@ test('an administrator on one machine', { skip: namespacesUnavailable() }, async
     await t.test(`failover of ${what}: another amphora serves at the same address`, (inner) => replace(stage, lb, pathOf, inner));
   await t.test('configuring an amphora gives its agent the configuration of now', () => configure(stage, lb));
   await removeLoadBalancer(client, lb.id);
+  await t.test('a zone of this machine is local, with networks that exist; any other is refused beforehand', () => zones(stage));
   await t.test('a compute flavor is the size of an amphora; what is none is refused beforehand', (inner) => sizes(stage, inner));
 });
 
@@ -73,6 +80,28 @@ async function configure(stage: Stage, lb: ShownLoadBalancer): Promise<void> {
   assert.equal((await stage.client.send('GET', `/v2/lbaas/loadbalancers/${lb.id}`)).status, 200);
   assert.deepEqual([...(await askMany(vipOf(lb), 6)).keys()].toSorted(), ['blue', 'green']);
 }
+
+async function zones(stage: Stage): Promise<void> {
+  const { admin, client, subnet, blue } = stage;
+  const profile = (data: object) =>
+    admin.send('POST', '/v2/lbaas/availabilityzoneprofiles', {
+      availability_zone_profile: { name: 'p', provider_name: 'amphora', availability_zone_data: JSON.stringify(data) },
+    });
+  const { network_id } = subnet;
+  const refused = [{ compute_zone: 'nova' }, { volume_zone: 'nova' }, { management_network: network_id }, { valid_vip_networks: ['none'] }];
+  for (const data of refused) assert.equal((await profile(data)).status, 400, JSON.stringify(data));
+  const made = (await profile({ compute_zone: 'local', valid_vip_networks: [network_id] })).body as unknown as Shown;
+  const zone = { name: 'here', availability_zone_profile_id: made.availability_zone_profile.id };
+  await admin.call('POST', '/v2/lbaas/availabilityzones', { availability_zone: zone });
+  const lb = await makeLoadBalancer(client, { ...wholeTree('here', subnet.id, [asMember(blue)]), availability_zone: 'here' });
+  assert.deepEqual(
+    (await amphoraeOf(stage, lb)).map(({ cached_zone }) => cached_zone),
+    ['local'],
+  );
+  await removeLoadBalancer(client, lb.id);
+}
+
+type Shown = { readonly availability_zone_profile: { readonly id: string } };
 
 async function sizes(stage: Stage, t: TestContext): Promise<void> {
   const { admin, client, subnet, blue, state_id } = stage;

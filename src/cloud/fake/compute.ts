@@ -47,6 +47,8 @@ export class FakeCompute implements Compute {
   async createInstance(spec: InstanceSpec): Promise<Instance> {
     const { clock, newId, build_ms = 0, late_listing_ms = 0 } = this.#options;
     this.#mayFail();
+    const refusal = this.#options.refusalOf?.(spec) ?? null;
+    if (refusal !== null) throw new CloudRefusal(refusal);
     if (this.#happens(this.#options.chance_of?.refusal)) throw new CloudRefusal('Quota exceeded for instances.');
     const created_ms = clock.now();
     const compute_id = newId();
