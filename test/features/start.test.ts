@@ -1,7 +1,7 @@
 /** What a start says when it cannot go on: one sentence, an exit code, and nothing half made. */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -9,7 +9,7 @@ import test, { type TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { openDatabase } from '../../src/db/database.ts';
 import { migrate } from '../../src/db/migrate.ts';
-import { freePort, startOctavia } from '../support/octavia.ts';
+import { freePort, signIn, startOctavia, until } from '../support/octavia.ts';
 
 const entry = fileURLToPath(new URL('../../src/main/all.ts', import.meta.url));
 
@@ -146,4 +146,31 @@ test('a deep path works, and secrets in the state folder are for its owner only'
     assert.equal(mode & 0o077 & (statSync(join(octavia.state_dir, name)).isDirectory() ? 0 : 0o077), 0, `${name} is readable by others`);
   }
   assert.equal(statSync(octavia.state_dir).mode & 0o077, 0);
+});
+
+test('secrets encrypted with another key: says what to do, and a new key is taken beside the old one', async (t) => {
+  const octavia = await startOctavia(t, { env: noop });
+  const client = await signIn(octavia);
+  const body = { payload: 'kept', payload_content_type: 'text/plain' };
+  const { secret_ref } = await client.call<{ secret_ref: string }>('POST', '/key-manager/v1/secrets', body);
+  await octavia.stop();
+  const [old, next] = [readFileSync(join(octavia.state_dir, 'secrets.key'), 'utf8').trim(), 'a-new-key-of-more-than-thirty-two-characters'];
+  const { code, text } = await refused({ OCTAVIA_STATE_DIR: octavia.state_dir, OS_CERTIFICATES__SECRETS_KEYS: next });
+  assert.equal(code, 1);
+  assert.match(text, /^The secrets in the database are encrypted with another key: .*secrets_keys/u);
+  assert.ok(isOneSentence(text) && !text.includes(next) && !text.includes(old), text);
+  const short = await refused({ OCTAVIA_STATE_DIR: octavia.state_dir, OS_CERTIFICATES__SECRETS_KEYS: 'too-short-to-be-a-key' });
+  assert.equal(short.code, 1);
+  assert.ok(isOneSentence(short.text) && !short.text.includes('too-short'), short.text);
+
+  // First behind the old one, then in front of it, then alone.
+  for (const keys of [`${old},${next}`, `${next}, ${old}`, next]) {
+    const again = await startOctavia(t, { env: { ...noop, OS_CERTIFICATES__SECRETS_KEYS: keys }, state_dir: octavia.state_dir });
+    const answer = await (await signIn(again)).send('GET', `${new URL(secret_ref).pathname}/payload`).catch((error: unknown) => error);
+    // What comes back is no JSON, so the client of the tests quotes it.
+    assert.match(String(answer), /kept/u);
+    if (keys.startsWith(`${next},`))
+      await until(() => again.output().includes('secrets were encrypted with the first key'), 'all secrets are encrypted anew');
+    await again.stop();
+  }
 });
