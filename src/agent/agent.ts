@@ -3,6 +3,8 @@ import { randomUUID } from 'node:crypto';
 import { mkdir, readFile } from 'node:fs/promises';
 import { writeFileAtomic } from '../lib/atomic-file.ts';
 import { refuse } from './answers.ts';
+import { canPassDatagrams } from './datagram/kernel.ts';
+import { DatagramService } from './datagram/service.ts';
 import { Generations } from './generations.ts';
 import { HaproxyProcess } from './haproxy-process.ts';
 import { HaproxyService } from './haproxy-service.ts';
@@ -40,6 +42,7 @@ export async function startAgent(from: AgentPlaces, log: Log): Promise<Agent> {
   const haproxy = new HaproxyService(places, process_, log);
   const interfaces = new Interfaces(places, new TrafficNamespace(places.run_dir), log);
   const keepalived = new Keepalived(places);
+  const datagrams = new DatagramService(places);
   const generations = new Generations(`${places.base_path}/generation`);
   await generations.load();
   const heartbeats = new Heartbeats(
@@ -47,6 +50,7 @@ export async function startAgent(from: AgentPlaces, log: Log): Promise<Agent> {
       boot_id,
       statsSocket: () => haproxy.statsSocket(),
       members: () => haproxy.members(),
+      datagrams: () => datagrams.state(),
       isWhole: () => keepalived.isWhole(),
       countersFile: `${places.base_path}/stats_counters.json`,
       everyMinute: () => process_.boundMessages(),
@@ -66,14 +70,17 @@ export async function startAgent(from: AgentPlaces, log: Log): Promise<Agent> {
     server.configure(settings);
   };
   const useCertificate = (pem: string): void => server.useCertificate(pem);
+  const [can_pass_datagrams, ping_command] = await Promise.all([canPassDatagrams(), installPing(places.base_path)]);
   const routes = agentRoutes({
     places,
     boot_id,
     haproxy,
     interfaces,
     keepalived,
+    datagrams,
     generations,
-    ping_command: await installPing(places.base_path),
+    can_pass_datagrams,
+    ping_command,
     reconfigure,
     useCertificate,
     settings: () => settings,

@@ -7,7 +7,7 @@ import { encodeHeartbeat } from '../wire/heartbeat.ts';
 import { readJsonIfThere, replaceFile } from './files.ts';
 import type { Log } from './log.ts';
 import type { AgentSettings, Receiver } from './settings.ts';
-import { addSample, beatOf, onlyMembers, parseSample, settle, statusesOf } from './statistics.ts';
+import { addSample, beatOf, onlyMembers, parseSample, settle, statusesOf, withDatagrams } from './statistics.ts';
 import type { Ledger, Sample } from './statistics.ts';
 import { askSocket } from './unix-socket.ts';
 
@@ -24,6 +24,8 @@ export type HeartbeatSources = {
   readonly statsSocket: () => Promise<string | undefined>;
   /** The members that there are to be, by pool; undefined: all that HAProxy has. */
   readonly members: () => Promise<ReadonlyMap<string, ReadonlySet<string>> | undefined>;
+  /** What the engine of UDP and SCTP tells; undefined when there is none, null when it does not work. */
+  readonly datagrams: () => Promise<Pick<Sample, 'listeners' | 'pools'> | null | undefined>;
   /** False while keepalived should run and does not: then a pair's other half must be seen alone. */
   readonly isWhole: () => Promise<boolean>;
   /** `stats_counters.json`. */
@@ -84,11 +86,11 @@ export class Heartbeats {
   /** Adds what the running worker has counted so far: before it is replaced, its counters would be lost. */
   async collect(): Promise<void> {
     const socket = await this.#sources.statsSocket();
-    if (socket !== undefined) this.#ledger = addSample(this.#ledger, await ask(socket));
+    if (socket !== undefined) this.#ledger = addSample(this.#ledger, { ...(await ask(socket)), is_part: true });
   }
 
   async #look(): Promise<void> {
-    const sample = await this.#sample();
+    const sample = withDatagrams(await this.#sample(), await this.#sources.datagrams());
     if (sample !== undefined) this.#ledger = addSample(this.#ledger, sample);
     const statuses = statusesOf(sample);
     const isDue = performance.now() - this.#sent_at >= this.#settings.heartbeat_interval_seconds * 1000 - LOOK_EVERY_MS / 2;

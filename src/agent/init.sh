@@ -1,6 +1,6 @@
 #!/bin/sh
-# The init of an amphora: starts the agent, HAProxy, keepalived and the executor of the traffic namespace as siblings and starts
-# again whichever dies. HAProxy and keepalived run while a file in $wanted names their configuration. SIGUSR1: look again now.
+# The init of an amphora: starts the agent, HAProxy, keepalived, the engine of datagrams and the executor of the traffic namespace as siblings and starts
+# again whichever dies. HAProxy, keepalived and that engine run while a file in $wanted names their configuration. SIGUSR1: look again now.
 : "${OCTAVIA_STATE_DIR:=/var/lib/octavia}" "${OCTAVIA_RUN_DIR:=/run/octavia}" "${OCTAVIA_TRAFFIC_NETNS:=/run/netns/amphora-haproxy}"
 run=$OCTAVIA_RUN_DIR wanted=$OCTAVIA_STATE_DIR/wanted queue=$OCTAVIA_RUN_DIR/traffic
 
@@ -27,6 +27,7 @@ start() {
     agent) MALLOC_ARENA_MAX=1 reduced ,+net_admin "$OCTAVIA_NODE" --expose-gc --max-semi-space-size=1 --v8-pool-size=0 "$OCTAVIA_AGENT" ;;
     traffic) in_traffic ,+net_admin,+net_raw sh "$0" traffic ;;
     haproxy) in_traffic ,+net_bind_service,+setuid,+setgid,+kill haproxy -W -S "$run/master.sock" -f "$2" 2>> "$run/haproxy.log" ;;
+    datagram) MALLOC_ARENA_MAX=1 in_traffic ,+net_admin "$OCTAVIA_NODE" --max-semi-space-size=1 --v8-pool-size=0 "$OCTAVIA_AGENT" datagram "$2" "$run/datagram.json" ;;
     keepalived) in_traffic ,+net_admin,+net_raw,+setuid,+setgid,+kill keepalived -n -l -f "$2" -p "$run/vrrp.main.pid" -r "$run/vrrp.pid" ;;
   esac
 }
@@ -43,9 +44,9 @@ nsenter --net="$OCTAVIA_TRAFFIC_NETNS" sh -c 'ip link set lo up; cd /proc/sys/ne
 sysctls=$! stopping='' starts=0; trap 'stopping=1 woken=1' TERM INT; trap woken=1 USR1 CHLD
 while [ -z "$stopping" ]; do
   woken=''
-  for service in tick agent traffic haproxy keepalived; do
+  for service in tick agent traffic haproxy keepalived datagram; do
     config=''; eval "pid=\${pid_$service-}"
-    case $service in haproxy | keepalived) read -r config 2> /dev/null < "$wanted/$service" || continue; wait "$sysctls" ;; esac
+    case $service in haproxy | keepalived | datagram) read -r config 2> /dev/null < "$wanted/$service" || continue; wait "$sysctls" ;; esac
     if alive "$pid"; then continue; fi
     # Eight starts in five seconds are at once, more are one a second: what cannot start must not eat the machine.
     if [ "$service" = tick ]; then starts=0; else starts=$((starts + 1)); [ "$starts" -le 8 ] || sleep 1; fi
@@ -56,6 +57,6 @@ while [ -z "$stopping" ]; do
   [ -n "$woken" ] || wait
 done
 trap '' TERM INT USR1 CHLD
-kill ${pid_tick-} ${pid_agent-} ${pid_haproxy-} ${pid_keepalived-} ${pid_traffic-} 2> /dev/null
+kill ${pid_tick-} ${pid_agent-} ${pid_haproxy-} ${pid_keepalived-} ${pid_datagram-} ${pid_traffic-} 2> /dev/null
 wait ${pid_agent-} ${pid_haproxy-} ${pid_keepalived-} 2> /dev/null
 exit 0

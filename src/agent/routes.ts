@@ -1,11 +1,12 @@
 /** The routes of the amphora REST API 1.0 that this agent serves. */
 import { writeFileAtomic } from '../lib/atomic-file.ts';
 import { ALREADY_PLUGGED } from '../wire/agent-api.ts';
-import type { AgentDetails, AgentInfo, AgentState, ListenerEntry, ServiceAnswer } from '../wire/agent-api.ts';
+import type { AgentCapability, AgentDetails, AgentInfo, AgentState, ListenerEntry, ServiceAnswer } from '../wire/agent-api.ts';
 import { checkedAddress, checkedMac } from './addresses.ts';
 import { accepted, jsonBody, refuse } from './answers.ts';
 import type { Answer, Call } from './answers.ts';
 import { certificateMd5, checkServerPem, listCertificates, removeCertificate, storeCertificate } from './certificates.ts';
+import type { DatagramService } from './datagram/service.ts';
 import type { Generations } from './generations.ts';
 import { listenersOf } from './haproxy-config.ts';
 import type { HaproxyService } from './haproxy-service.ts';
@@ -27,7 +28,10 @@ export type RouteParts = {
   readonly haproxy: HaproxyService;
   readonly interfaces: Interfaces;
   readonly keepalived: Keepalived;
+  readonly datagrams: DatagramService;
   readonly generations: Generations;
+  /** Is there what UDP and SCTP need? */
+  readonly can_pass_datagrams: boolean;
   readonly ping_command: string | null;
   /** The configuration as it is now. */
   readonly settings: () => AgentSettings;
@@ -114,7 +118,7 @@ function systemRoutes(parts: RouteParts): readonly Route[] {
   ];
 }
 
-function haproxyRoutes({ haproxy }: RouteParts): readonly Route[] {
+function haproxyRoutes({ haproxy, datagrams }: RouteParts): readonly Route[] {
   const serve = async ({ params }: Call): Promise<Answer> => {
     const text = await haproxy.config(checkedId(params['lb']));
     if (text === undefined) throw refuse(404, 'Load balancer Not Found', `No load balancer with UUID: ${params['lb']}`);
@@ -124,6 +128,11 @@ function haproxyRoutes({ haproxy }: RouteParts): readonly Route[] {
     checkedId(params['amphora']);
     const md5 = await haproxy.accept(checkedId(params['lb']), body, generation ?? 0);
     return { ...accepted(202), etag: md5 };
+  };
+  const passOn = async ({ params, body }: Call): Promise<Answer> => {
+    checkedId(params['amphora']);
+    checkedId(params['lb']);
+    return { ...accepted(202), etag: await datagrams.put(body.toString('utf8')) };
   };
   const act = async ({ params }: Call): Promise<Answer> => {
     const id = checkedId(params['lb']);
@@ -139,6 +148,7 @@ function haproxyRoutes({ haproxy }: RouteParts): readonly Route[] {
   };
   return [
     { method: 'PUT', path: '/1.0/loadbalancer/{amphora}/{lb}/haproxy', limit_bytes: CONFIG_BODY, handler: store },
+    { method: 'PUT', path: '/1.0/loadbalancer/{amphora}/{lb}/datagram', limit_bytes: CONFIG_BODY, handler: passOn },
     { method: 'GET', path: '/1.0/loadbalancer/{lb}/haproxy', limit_bytes: NO_BODY, handler: serve },
     { method: 'PUT', path: '/1.0/loadbalancer/{lb}/{action}', limit_bytes: NO_BODY, handler: act },
   ];
@@ -226,13 +236,14 @@ function vrrpRoutes({ keepalived }: RouteParts): readonly Route[] {
 
 async function describeAgent(parts: RouteParts): Promise<AgentInfo> {
   const { places, boot_id, generations } = parts;
-  const [machine, loadbalancers, certificates, plugged, maxconn_limit, changes] = await Promise.all([
+  const [machine, loadbalancers, certificates, plugged, maxconn_limit, changes, datagram] = await Promise.all([
     describeMachine(),
     parts.haproxy.states(),
     listCertificates(places),
     parts.interfaces.plugged(),
     maxconnLimit(),
     parts.haproxy.changes(),
+    parts.datagrams.info(),
   ]);
   const octavia: AgentState = {
     boot_id,
@@ -247,8 +258,11 @@ async function describeAgent(parts: RouteParts): Promise<AgentInfo> {
     ping_command: parts.ping_command,
     maxconn_limit,
     changes,
+    datagram,
   };
-  return { ...machine, capabilities: ['generation', 'loaded-md5', 'lists', 'certificates', 'metrics'], octavia };
+  const capabilities: AgentCapability[] = ['generation', 'loaded-md5', 'lists', 'certificates', 'metrics'];
+  if (parts.can_pass_datagrams) capabilities.push('datagram');
+  return { ...machine, capabilities, octavia };
 }
 
 async function describeDetails(parts: RouteParts): Promise<AgentDetails> {

@@ -6,6 +6,10 @@ export type Sample = {
   readonly pid: number;
   readonly listeners: Readonly<Record<string, ListenerBeat>>;
   readonly pools: Readonly<Record<string, PoolBeat>>;
+  /** Listeners whose totals are the kernel's and outlive every worker. */
+  readonly lasting?: ReadonlySet<string>;
+  /** True when it says nothing of the listeners that it lacks. */
+  readonly is_part?: boolean;
 };
 
 /** Reads the answer to `show info;show stat`. Throws `Error` when it is none. */
@@ -66,12 +70,13 @@ export type Ledger = Readonly<Record<string, { readonly pid: number; readonly se
 
 /**
  * Adds what a sample shows beyond the ledger. Another worker counts from zero, so all that it has is new; so is everything
- * of counters that went down. Listeners that are gone are forgotten.
+ * of counters that went down. Listeners that are gone are forgotten, unless the sample is only a part.
  */
 export function addSample(ledger: Ledger, sample: Sample): Ledger {
   const entries = Object.entries(sample.listeners).map(([id, { stats }]) => {
     const before = ledger[id];
-    const isSame = before?.pid === sample.pid && counterNames.every((name) => stats[name] >= before.seen[name]);
+    const pid = sample.lasting?.has(id) === true ? 0 : sample.pid;
+    const isSame = before?.pid === pid && counterNames.every((name) => stats[name] >= before.seen[name]);
     const counters = (of: (name: (typeof counterNames)[number]) => number): Counters => ({
       tx: of('tx'),
       rx: of('rx'),
@@ -79,9 +84,25 @@ export function addSample(ledger: Ledger, sample: Sample): Ledger {
       ereq: of('ereq'),
     });
     const added = counters((name) => (before?.added[name] ?? 0) + stats[name] - (isSame ? before.seen[name] : 0));
-    return [id, { pid: sample.pid, seen: counters((name) => stats[name]), added }] as const;
+    return [id, { pid, seen: counters((name) => stats[name]), added }] as const;
   });
-  return Object.fromEntries(entries);
+  return { ...(sample.is_part === true ? ledger : {}), ...Object.fromEntries(entries) };
+}
+
+/** HAProxy's sample with what the engine of UDP and SCTP tells; undefined: there is none, null: it does not work now. */
+export function withDatagrams(
+  sample: Sample | undefined,
+  told: Pick<Sample, 'listeners' | 'pools'> | null | undefined,
+): Sample | undefined {
+  if (told === undefined) return sample;
+  if (told === null) return sample === undefined ? undefined : { ...sample, is_part: true };
+  return {
+    pid: sample?.pid ?? 0,
+    listeners: { ...sample?.listeners, ...told.listeners },
+    pools: { ...sample?.pools, ...told.pools },
+    lasting: new Set(Object.keys(told.listeners)),
+    is_part: sample === undefined,
+  };
 }
 
 /** The ledger after a heartbeat has told what was added. */

@@ -1,5 +1,6 @@
-/** The amphora agent as a process: started and kept by `src/agent/init.sh`, shipped as one bundled file. */
+/** The amphora agent as a process, and with `datagram` the engine beside it: started and kept by `src/agent/init.sh`, shipped as one bundled file. */
 import { startAgent } from '../agent/agent.ts';
+import { runDatagramEngine } from '../agent/datagram/main.ts';
 import { log } from '../agent/log.ts';
 
 /** Starting leaves 2 MB of garbage behind, the first configuration some more. */
@@ -9,6 +10,8 @@ const COLLECT_EVERY_MS = 600_000;
 // A function, because a CommonJS bundle cannot await at its top.
 async function main(): Promise<void> {
   const { env } = process;
+  const [what, config, state] = process.argv.slice(2);
+  if (what === 'datagram' && config !== undefined && state !== undefined) return runDatagramEngine({ config, state }, log);
   const agent = await startAgent(
     {
       config_dir: env['OCTAVIA_AMPHORA_DIR'] ?? '/etc/octavia',

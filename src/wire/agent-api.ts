@@ -19,7 +19,7 @@ export const STALE_GENERATION = 'stale generation';
 export const ALREADY_PLUGGED = 'Interface already plugged';
 
 /** What an agent of ours can do beyond upstream's; upstream's agent has no `capabilities` in `/info`. */
-export type AgentCapability = 'generation' | 'loaded-md5' | 'lists' | 'certificates' | 'metrics';
+export type AgentCapability = 'generation' | 'loaded-md5' | 'lists' | 'certificates' | 'metrics' | 'datagram';
 
 /** Sockets in `run_path` for PROMETHEUS listeners: HAProxy's exporter listens on the first, the agent that renames its metrics on the second. */
 export const METRICS_EXPORTER_SOCKET = 'metrics-exporter.sock';
@@ -47,6 +47,7 @@ export const agentPaths = {
   plugVip: (vip_address: string): string => `/1.0/plug/vip/${vip_address}`,
   interface: (ip_address: string): string => `/1.0/interface/${ip_address}`,
   list: (loadbalancer_id: string, name: string): string => `/1.0/loadbalancer/${loadbalancer_id}/lists/${name}`,
+  datagram: (amphora_id: string, loadbalancer_id: string): string => `/1.0/loadbalancer/${amphora_id}/${loadbalancer_id}/datagram`,
   vrrp: (action: ServiceAction): string => `/1.0/vrrp/${action}`,
 } as const;
 
@@ -80,6 +81,8 @@ export type AgentState = {
   readonly loadbalancers: Readonly<Record<string, LoadedConfig>>;
   /** MD5 of each file in the folders of certificates: load balancer → name → MD5. */
   readonly certificates: Readonly<Record<string, Readonly<Record<string, string>>>>;
+  /** UDP and SCTP; null: nothing is passed on. */
+  readonly datagram: DatagramInfo | null;
   readonly plugged: readonly PluggedInterface[];
   /** The program of PING monitors; null: there is none. */
   readonly ping_command: string | null;
@@ -117,6 +120,9 @@ export type ChangeCounts = {
   /** Servers that were removed and still have connections. */
   readonly leaving: number;
 };
+
+/** The configuration of UDP and SCTP listeners in the agent: the one it was given last, and the one that the kernel follows. */
+export type DatagramInfo = { readonly md5: string | null; readonly applied_md5: string | null; readonly running: boolean };
 
 /** The configuration of one load balancer in the agent. */
 export type LoadedConfig = {

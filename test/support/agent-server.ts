@@ -156,6 +156,7 @@ export class AgentServer {
       loadbalancers: Object.fromEntries(held),
       plugged: [...this.plugged].map(([mac_address, addresses], index) => ({ mac_address, addresses, interface: `eth${index + 1}` })),
       ping_command: null,
+      datagram: null,
       maxconn_limit: 9986,
     };
     return { ...info, capabilities: ['generation', 'loaded-md5'], octavia: state };

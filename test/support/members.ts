@@ -6,8 +6,8 @@ import type { WiredNetwork } from '../../src/cloud/local/fabric/wiring.ts';
 import { silentLogger } from '../../src/lib/log.ts';
 import { createNamespace, randomMac, type TestNamespace } from './namespaces.ts';
 
-/** What a member speaks: `http` answers each request with its name, `tcp` each line with its name and that line. */
-export type MemberProtocol = 'http' | 'tcp';
+/** What a member speaks: `http` answers each request with its name, `tcp` each line and `udp` each datagram with its name and that text. */
+export type MemberProtocol = 'http' | 'tcp' | 'udp';
 
 /** A member that runs. */
 export type TestMember = {
@@ -36,7 +36,14 @@ export type MemberOptions = {
 /** Arguments: protocol, name, address, port. Writes the port that it listens on. Waits `?ms=` milliseconds before an HTTP answer. */
 const program = `
 const [protocol, name, address, port] = process.argv.slice(1);
+const udp = () => {
+  const socket = require('node:dgram').createSocket(address.includes(':') ? 'udp6' : 'udp4');
+  // An empty one is a probe's.
+  socket.on('message', (text, { port, address }) => text.length > 0 && socket.send(name + ' ' + text, port, address));
+  return Object.assign(socket, { listen: (port, address, told) => socket.bind(port, address, told) });
+};
 const servers = {
+  udp,
   http: () => require('node:http').createServer((request, response) => {
     const ms = Number(new URL(request.url, 'http://member').searchParams.get('ms'));
     const answer = () => response.end(name);

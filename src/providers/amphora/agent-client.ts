@@ -40,6 +40,8 @@ export type ObservedAgent = {
    * certain that HAProxy has taken it (a crash between two calls, an agent that does not tell): put it again.
    */
   readonly configuration_md5: string | null;
+  /** MD5 of the document of UDP and SCTP listeners that the kernel follows; null: none; `unknown`: it does not follow what it should. */
+  readonly datagram_md5: string | null;
   /** Does HAProxy run? */
   readonly running: boolean;
   /** Interfaces in the traffic namespace; from an agent that does not tell (upstream's): those that this process has plugged. */
@@ -97,6 +99,8 @@ export interface AmphoraAgents {
   putHaproxy(amphora: Amphora, loadbalancer_id: string, text: string, revision: number, signal: AbortSignal): Promise<void>;
   /** Lays a list beside the configuration that is going to name it; only for agents whose `lists` are not null. */
   putList(amphora: Amphora, loadbalancer_id: string, list: ListFile, revision: number, signal: AbortSignal): Promise<void>;
+  /** Makes the amphora pass on the datagrams of a document (`wire/datagram.ts`). Throws `Retry` when the agent does not take it. */
+  putDatagram(amphora: Amphora, loadbalancer_id: string, text: string, revision: number, signal: AbortSignal): Promise<void>;
   /** Gives the agent a new certificate (PEM: key, certificate). */
   putCertificate(amphora: Amphora, pem: string, revision: number, signal: AbortSignal): Promise<void>;
   /** Gives the agent another configuration of its own (the text of amphora-agent.conf), which it follows at once. */
@@ -187,6 +191,10 @@ export class AgentClient implements AmphoraAgents {
     this.#memory.noteFile(amphora.id, name, null);
   }
 
+  async putDatagram(amphora: Amphora, loadbalancer_id: string, text: string, revision: number, signal: AbortSignal): Promise<void> {
+    await this.#expect(amphora, change('PUT', agentPaths.datagram(amphora.id, loadbalancer_id), revision, signal, text), [200, 202]);
+  }
+
   async putCertificate(amphora: Amphora, pem: string, revision: number, signal: AbortSignal): Promise<void> {
     await this.#expect(amphora, change('PUT', agentPaths.certificate, revision, signal, pem), [200, 202]);
   }
@@ -230,6 +238,7 @@ export class AgentClient implements AmphoraAgents {
       capabilities: info.capabilities ?? [],
       revision: state.generation,
       configuration_md5: held === undefined ? null : isFollowed ? held.md5 : 'unknown',
+      datagram_md5: state.datagram == null ? null : state.datagram.running ? (state.datagram.applied_md5 ?? 'unknown') : 'unknown',
       running: held?.running ?? false,
       plugged: state.plugged,
       maxconn_limit: state.maxconn_limit > 0 ? state.maxconn_limit : null,
@@ -256,6 +265,7 @@ export class AgentClient implements AmphoraAgents {
       capabilities: [],
       revision: 0,
       configuration_md5: md5 === null || this.#memory.hasLoaded(amphora.id, md5) ? md5 : 'unknown',
+      datagram_md5: null,
       running: read<AgentDetails>(amphora, details).haproxy_count > 0,
       plugged: this.#memory.plugged(amphora.id),
       maxconn_limit: null,

@@ -92,6 +92,7 @@ type AgentStep = Extract<
       | 'put_configuration'
       | 'delete_tls_files'
       | 'delete_configuration'
+      | 'put_datagram'
       | 'configure_agent'
       | 'renew_certificate';
   }
@@ -119,6 +120,10 @@ async function applyToAgent(doing: Doing, step: AgentStep): Promise<void> {
       return undefined;
     case 'delete_configuration':
       return tools.agents.deleteHaproxy(amphora, lb.id, pass.revision, pass.signal);
+    case 'put_datagram': {
+      const text = view.wanted_datagram?.text ?? JSON.stringify({ listeners: [] });
+      return tools.agents.putDatagram(amphora, lb.id, text, pass.revision, pass.signal);
+    }
     case 'configure_agent':
       return configureAgent(doing, amphora);
     case 'renew_certificate':

@@ -6,6 +6,7 @@ import { createHash } from 'node:crypto';
 import type { FakeCompute } from '../../cloud/fake/compute.ts';
 import { type Amphora, Retry } from '../../model/index.ts';
 import type { PlugNetworkRequest } from '../../wire/agent-api.ts';
+import { readDatagramConfig } from '../../wire/datagram.ts';
 import type { ListFile } from '../../wire/list-files.ts';
 import { type AmphoraAgents, ConfigRefused, type NamedFile, type ObservedAgent, type VipPlug } from './agent-client.ts';
 
@@ -18,6 +19,8 @@ type Body = {
   /** Files in the folder of certificates: name → content. */
   tls_files: Map<string, string>;
   agent_conf: string | null;
+  /** The document of UDP and SCTP listeners; null: none. */
+  datagram: string | null;
 };
 
 const md5Of = (text: string): string => createHash('md5').update(text).digest('hex');
@@ -47,9 +50,10 @@ export class FakeAgents implements AmphoraAgents {
     return {
       api_version: '1.0',
       haproxy_version: '2.6',
-      capabilities: ['generation'],
+      capabilities: ['generation', 'datagram'],
       revision: body.revision,
       configuration_md5: body.text === null ? null : md5Of(body.text),
+      datagram_md5: body.datagram === null ? null : md5Of(body.datagram),
       running: body.text !== null,
       plugged: [...body.plugged].map(([mac_address, addresses]) => ({ mac_address, addresses })),
       maxconn_limit: null,
@@ -98,6 +102,10 @@ export class FakeAgents implements AmphoraAgents {
     this.#obey(amphora, revision).lists.set(list.name, list.content);
   }
 
+  async putDatagram(amphora: Amphora, _loadbalancer_id: string, text: string, revision: number): Promise<void> {
+    this.#obey(amphora, revision).datagram = readDatagramConfig(text).listeners.length === 0 ? null : text;
+  }
+
   async putCertificate(amphora: Amphora, pem: string, revision: number): Promise<void> {
     this.#obey(amphora, revision).certificate = pem;
   }
@@ -143,6 +151,7 @@ export class FakeAgents implements AmphoraAgents {
       lists: new Map(),
       tls_files: new Map(),
       agent_conf: null,
+      datagram: null,
     };
     this.#bodies.set(instance.compute_id, body);
     return body;

@@ -1,8 +1,9 @@
 /** Looks at everything outside that concerns one load balancer: cloud, network and agents, all asked at once. */
+import { createHash } from 'node:crypto';
 import type { Compute, Instance } from '../../cloud/compute.ts';
 import type { Network, NetworkCatalog, Port, PortService, Subnet } from '../../cloud/network.ts';
 import { Secret } from '../../lib/secret.ts';
-import { type Amphora, type LoadBalancerTree, vipsOf } from '../../model/index.ts';
+import { type Amphora, type LoadBalancerTree, Terminal, vipsOf } from '../../model/index.ts';
 import { tlsFileMd5 } from '../../wire/tls-files.ts';
 import type { AmphoraAgents, ObservedAgent } from './agent-client.ts';
 import {
@@ -15,7 +16,9 @@ import {
   vrrpPortName,
   type RenderedConfiguration,
   type WantedConfiguration,
+  type WantedDatagram,
 } from './observed.ts';
+import { renderDatagram } from './render/datagram.ts';
 import type { SecretOutcomes } from './render/tls-files.ts';
 import { placeSecrets, type SecretReadings, type TlsMaterial } from './tls-material.ts';
 
@@ -93,7 +96,19 @@ async function viewAmphora(
     isAsked ? sight.agents.describe(amphora, revision, signal) : null,
   ]);
   const wanted = agent === null ? null : wants(amphora, agent);
-  return { amphora, instances, ports: byId([...vrrp, ...members]), agent, wanted };
+  const wanted_datagram = agent === null ? null : wantedDatagramOf(tree, agent);
+  return { amphora, instances, ports: byId([...vrrp, ...members]), agent, wanted, wanted_datagram };
+}
+
+/** What the amphora should pass on. Throws `Terminal` with a listener as owner when its agent cannot. */
+function wantedDatagramOf(tree: LoadBalancerTree, agent: ObservedAgent): WantedDatagram | null {
+  const config = renderDatagram(tree);
+  const [first] = config.listeners;
+  if (first === undefined) return null;
+  if (!agent.capabilities.includes('datagram'))
+    throw new Terminal({ type: 'listener', id: first.id }, 'The amphora cannot pass on UDP and SCTP.');
+  const text = JSON.stringify(config);
+  return { text, md5: createHash('md5').update(text).digest('hex') };
 }
 
 /** What the amphora should run, with the files for its folder of certificates. */

@@ -20,6 +20,9 @@ export type RenderedConfiguration = Rendered & { readonly md5: string };
 /** The configuration that an amphora should run, and what should be in its folder of certificates, by name. */
 export type WantedConfiguration = RenderedConfiguration & { readonly tls_files: ReadonlyMap<string, WantedFile> };
 
+/** The document of UDP and SCTP listeners, and its MD5. */
+export type WantedDatagram = { readonly text: string; readonly md5: string };
+
 /** One amphora row beside what exists of it. */
 export type AmphoraView = {
   readonly amphora: Amphora;
@@ -31,6 +34,8 @@ export type AmphoraView = {
   readonly agent: ObservedAgent | null;
   /** Null while the agent does not answer, or when there is nothing to run. */
   readonly wanted: WantedConfiguration | null;
+  /** What it should pass on of UDP and SCTP; null while the agent does not answer, or when there is nothing to pass on. */
+  readonly wanted_datagram: WantedDatagram | null;
 };
 
 /** How long things may take; all in milliseconds. */

@@ -166,7 +166,7 @@ function planAgent(tree: LoadBalancerTree, view: AmphoraView, agent: ObservedAge
     if (!hasAddresses(agent, port, addresses)) plugs.push({ step: 'plug_network', owner, amphora_id: amphora.id, port_id: port.id });
   }
   // HAProxy may listen on addresses that are not there yet, so its start need not wait for the interfaces.
-  const steps = [...plugs, ...configurationStep(view, agent)];
+  const steps = [...plugs, ...configurationStep(view, agent), ...datagramStep(view, agent)];
   if (steps.length > 0) return doing(steps);
   if (amphora.config_due) return doing([{ step: 'configure_agent', owner, amphora_id: amphora.id }]);
   if (amphora.cert_busy) return doing([{ step: 'renew_certificate', owner, amphora_id: amphora.id }]);
@@ -189,6 +189,12 @@ function configurationStep({ amphora, wanted }: AmphoraView, agent: ObservedAgen
     return [{ step: 'put_configuration', owner, amphora_id: amphora.id, missing_files }];
   const names = [...agent.tls_files.keys()].filter((name) => !wanted.tls_files.has(name));
   return names.length > 0 ? [{ step: 'delete_tls_files', owner, amphora_id: amphora.id, names }] : [];
+}
+
+/** The kernel passes on what it should, or nothing where there is nothing. */
+function datagramStep({ amphora, wanted_datagram }: AmphoraView, agent: ObservedAgent): AmphoraStep[] {
+  if (agent.datagram_md5 === (wanted_datagram?.md5 ?? null)) return [];
+  return [{ step: 'put_datagram', owner: { type: 'amphora', id: amphora.id }, amphora_id: amphora.id }];
 }
 
 const hasAddresses = (agent: ObservedAgent, port: Port, addresses: readonly string[]): boolean => {

@@ -73,6 +73,7 @@ const agent = (change: Partial<ObservedAgent> = {}): ObservedAgent => ({
   capabilities: [],
   revision: 1,
   configuration_md5: 'new',
+  datagram_md5: null,
   running: true,
   plugged: [{ mac_address: vrrp(amphora()).mac_address.toUpperCase(), addresses: ['198.51.100.20', '198.51.100.10'] }],
   maxconn_limit: null,
@@ -89,7 +90,7 @@ const agent = (change: Partial<ObservedAgent> = {}): ObservedAgent => ({
 /** All that an amphora needs is there, unless a test changes it. */
 const view = (change: Partial<AmphoraView> = {}, row: Partial<Amphora> = {}): AmphoraView => {
   const it = amphora(row);
-  return { amphora: it, instances: [instance(it)], ports: [vrrp(it)], agent: agent(), wanted, ...change };
+  return { amphora: it, instances: [instance(it)], ports: [vrrp(it)], agent: agent(), wanted, wanted_datagram: null, ...change };
 };
 
 const tree = (lb: Partial<LoadBalancer> = {}, pools: LoadBalancerTree['pools'] = []): LoadBalancerTree => {
@@ -238,6 +239,21 @@ const cases: readonly {
       view({ wanted: null, agent: agent({ configuration_md5: null, running: false, tls_files: new Map([['a.pem', 'md5']]) }) }),
     ]),
     expected: ['delete_configuration'],
+  },
+  {
+    name: 'it passes on no datagrams yet',
+    sight: observed([view({ wanted_datagram: { text: '{}', md5: 'd' } })]),
+    expected: ['put_datagram'],
+  },
+  {
+    name: 'it passes on what it should',
+    sight: observed([view({ wanted_datagram: { text: '{}', md5: 'd' }, agent: agent({ datagram_md5: 'd' }) }, { status: 'ALLOCATED' })]),
+    expected: [],
+  },
+  {
+    name: 'it passes on what nobody wants any more',
+    sight: observed([view({ agent: agent({ datagram_md5: 'd' }) })]),
+    expected: ['put_datagram'],
   },
   { name: 'there is nothing to serve any more', sight: observed([view({ wanted: null })]), expected: ['delete_configuration'] },
   {

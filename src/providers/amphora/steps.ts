@@ -30,6 +30,8 @@ export type AmphoraStep =
   /** Files that no configuration names any more. */
   | Of<'delete_tls_files', ForAmphora & { readonly names: readonly string[] }>
   | Of<'delete_configuration', ForAmphora>
+  /** What to pass on of UDP and SCTP, or that there is nothing any more. */
+  | Of<'put_datagram', ForAmphora>
   | Of<'configure_agent', ForAmphora>
   | Of<'renew_certificate', ForAmphora>
   | Of<'allocate', ForAmphora>

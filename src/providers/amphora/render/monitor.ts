@@ -50,8 +50,8 @@ function httpProbe(monitor: HealthMonitor, owner: Owner, needsHost: boolean): Co
   ];
 }
 
-/** `200, 202` and `200-204` as HAProxy lists them. */
-function statusCodes(expected: string, owner: Owner): string {
+/** `200, 202` and `200-204` as HAProxy lists them. Throws `Terminal` with the owner for anything else. */
+export function statusCodes(expected: string, owner: Owner): string {
   const codes = expected.split(',').map((code) => code.trim());
   if (!codes.every((code) => /^\d{3}(?:-\d{3})?$/u.test(code))) throw new Terminal(owner, 'expected_codes are not HTTP status codes');
   return codes.join(',');
