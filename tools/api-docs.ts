@@ -85,7 +85,7 @@ function fieldsOf(document: OpenApi, tag: string, own: readonly Placed[]): strin
   const { schemas } = document.components;
   const shown = schemas[name] ?? (own.some(({ path }) => path.includes('quotas')) ? schemas['Quota'] : undefined);
   if (shown === undefined) return [];
-  const [create, update] = [schemas[`${name}Create`], schemas[`${name}Update`]];
+  const [create, update] = [schemas[`${name}Create`], schemas[`${name}Update`] ?? inlineUpdate(own)];
   const names = [...new Set([shown, create, update].flatMap((schema) => Object.keys(propertiesOf(schema))))];
   const mandatory = new Set((create?.['required'] as string[] | undefined) ?? []);
   return [
@@ -100,6 +100,13 @@ function fieldsOf(document: OpenApi, tag: string, own: readonly Placed[]): strin
     }),
     '',
   ];
+}
+
+/** What an update may say where it has no schema of its own name. */
+function inlineUpdate(own: readonly Placed[]): Schema | undefined {
+  const body = own.find(({ method, path }) => method === 'PUT' && path.endsWith('}'))?.operation.requestBody;
+  const [inner] = Object.values(propertiesOf(body?.content['application/json']?.schema));
+  return inner;
 }
 
 const propertiesOf = (schema: Schema | undefined): Readonly<Record<string, Schema>> =>
