@@ -3,6 +3,7 @@ import type { Socket } from 'node:net';
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest, type HTTPMethods } from 'fastify';
 import type { Caller } from '../cloud/identity.ts';
 import { newId } from '../lib/ids.ts';
+import { Fault } from '../model/index.ts';
 import { Secret } from '../lib/secret.ts';
 import { answerDocument } from './http/api-document.ts';
 import { addAudit, noteCaller } from './audit/hook.ts';
@@ -14,6 +15,7 @@ import { answerOf, type ErrorAnswer, faultBody, refusalAnswer } from './http/err
 import { healthAnswer } from './http/healthcheck.ts';
 import { checkSender, corsHeaders } from './http/origin.ts';
 import { parseQuery } from './http/query.ts';
+import { checkPaging } from './request/list-args.ts';
 import { createRouters, findRoute } from './routes.ts';
 import { withRights } from './policy/enforce.ts';
 import { versionList } from './http/versions.ts';
@@ -42,7 +44,9 @@ export function createApi(deps: ApiDeps): FastifyInstance {
   app.setErrorHandler((error, request, reply) => sendError(deps, error, request, reply));
   app.setNotFoundHandler((request, reply) => send(request, reply, refusalAnswer(404, 'Not Found')));
   app.addHook('onRequest', async (request, reply) => {
-    reply.headers({ 'x-openstack-request-id': request.id, ...corsHeaders(request, deps.options) });
+    // The reference answers OPTIONS before it counts requests.
+    const isCounted = request.method !== 'OPTIONS' || request.url === '/';
+    reply.headers({ ...(isCounted && { 'x-openstack-request-id': request.id }), ...corsHeaders(request, deps.options) });
     checkSender(request, deps.options);
   });
   closeConnections(app);
@@ -97,6 +101,10 @@ async function answerCall(
   const match = findRoute(routers, request.method, path);
   if (match.found === 'nothing') return send(request, reply, refusalAnswer(404, 'Not Found'));
   if (match.found === 'other methods') return send(request, reply, refusalAnswer(405, 'Method Not Allowed', '', { allow: match.allow }));
+  const query = parseQuery(search);
+  if (request.method === 'GET') checkPaging(query, deps.options);
+  const unknown = query.names.find((name) => match.args?.includes(name) === false);
+  if (unknown !== undefined) throw new Fault(400, `Unknown argument: "${unknown}"`);
   const answer = await match.handler({
     deps,
     caller,
@@ -104,7 +112,7 @@ async function answerCall(
     method: request.method,
     path,
     params: match.params,
-    query: parseQuery(search),
+    query,
     base_url: baseUrl(deps, request),
     body: () => readJson(request.body as Uint8Array | undefined, request.headers['content-type']),
   });
@@ -184,8 +192,13 @@ async function answerBrokenRequest(
 
 /** An unknown method is to the API what TRACE is: a method that no path has. */
 async function answerUnknownMethod(app: FastifyInstance, url: string, packet: string, socket: Socket): Promise<void> {
-  const token = /\r\nx-auth-token: *([^\r\n]*)/iu.exec(packet)?.[1];
-  const answer = await app.inject({ method: 'TRACE' as 'GET', url, headers: token === undefined ? {} : { 'x-auth-token': token } });
+  const headers = Object.fromEntries(
+    ['x-auth-token', 'host'].flatMap((name) => {
+      const value = new RegExp(`\\r\\n${name}: *([^\\r\\n]*)`, 'iu').exec(packet)?.[1];
+      return value === undefined ? [] : [[name, value]];
+    }),
+  );
+  const answer = await app.inject({ method: 'TRACE' as 'GET', url, headers });
   const kept = Object.fromEntries(
     ['allow', 'x-openstack-request-id'].flatMap((name) => (name in answer.headers ? [[name, String(answer.headers[name])]] : [])),
   );

@@ -20,6 +20,8 @@ export type ApiProvider = {
   validate(tree: LoadBalancerTree, change: Change): void;
   /** What flavors and availability zones can say to it; absent: nothing. */
   readonly metadata?: { readonly flavor: Metadata; readonly availability_zone: Metadata };
+  /** The address of every VIP for which none is asked: this provider makes no ports. Absent: the network service makes them. */
+  readonly made_up_vip?: string;
 };
 
 /** The options of the API; the names are those of the configuration. */

@@ -29,8 +29,8 @@ export async function createListener(call: Call): Promise<Answer> {
   const loadbalancer = loadbalancer_id === null ? undefined : await findRow(call.deps.db.read, 'loadbalancer', loadbalancer_id);
   if (loadbalancer === undefined) throw notFound('Load Balancer', loadbalancer_id);
   enforce(call, 'listener', 'post', loadbalancer.project_id);
-  if (((body['l7policies'] as unknown[] | null | undefined) ?? []).length > 0)
-    throw refusal('l7policies can only be given when a whole load balancer is created.');
+  if (((body['l7policies'] as unknown[] | null | undefined) ?? []).length > 0 || (body['default_pool'] ?? null) !== null)
+    throw refusal('default_pool and l7policies can only be given when a whole load balancer is created.');
   await checkCertificatesOf(call, loadbalancer, body);
   const { options } = call.deps;
   const answer = await changeLoadBalancer(call, loadbalancer.id, partGate, async ({ tx, tree, now }) => {

@@ -7,6 +7,7 @@ import { recordVip } from '../db/amphorae.ts';
 import { eraseLoadBalancer, isPortTaken } from '../db/loadbalancers.ts';
 import { insertReconciliation, releaseApiLease } from '../db/reconciliations.ts';
 import { insertRows, insertTags } from '../db/rows.ts';
+import { newId } from '../lib/ids.ts';
 import { Fault, type LoadBalancer, loadbalancerFields, type LoadBalancerTree } from '../model/index.ts';
 import { canonicalAddress } from '../model/rules/addresses.ts';
 import { refusal } from '../model/rules/listener.ts';
@@ -85,6 +86,8 @@ async function newLoadBalancer(call: Call, body: JsonObject, project_id: string,
     ...columns,
     ...newIdentity(newOrderedId(clock.now()), project_id, timestamp(clock)),
     ...pickVip(vip),
+    // A made-up VIP is on no network.
+    ...(providerOf(call.deps, provider).made_up_vip !== undefined && { vip_network_id: null }),
     provider,
     vip_vnic_type,
     topology,
@@ -152,7 +155,8 @@ async function store(call: Call, loadbalancer: LoadBalancer, graph: Graph, tags:
 async function place(call: Call, loadbalancer: LoadBalancer, fence: number): Promise<LoadBalancer> {
   const { db } = call.deps;
   try {
-    const port = await makePort(call, loadbalancer);
+    const { made_up_vip } = providerOf(call.deps, loadbalancer.provider);
+    const port = made_up_vip === undefined ? await makePort(call, loadbalancer) : madeUpPort(loadbalancer, made_up_vip);
     const placed = withPort(loadbalancer, port);
     await db.tx(async (tx) => {
       // A network slower than the lease: a worker has found the port by its name, records it and goes on.
@@ -171,6 +175,22 @@ async function place(call: Call, loadbalancer: LoadBalancer, fence: number): Pro
     throw error;
   }
 }
+
+/** The port of a provider that makes none; it stands nowhere but in the load balancer. */
+const madeUpPort = (loadbalancer: LoadBalancer, ip_address: string): Port => ({
+  id: loadbalancer.vip_port_id ?? newId(),
+  name: '',
+  network_id: loadbalancer.vip_network_id ?? '',
+  project_id: loadbalancer.project_id,
+  mac_address: '',
+  fixed_ips: [{ subnet_id: loadbalancer.vip_subnet_id ?? newId(), ip_address: loadbalancer.vip_address ?? ip_address }],
+  device_id: '',
+  device_owner: '',
+  security_groups: [],
+  allowed_address_pairs: [],
+  qos_policy_id: null,
+  tags: [],
+});
 
 async function makePort(call: Call, loadbalancer: LoadBalancer): Promise<Port> {
   const { ports, catalog } = call.deps;

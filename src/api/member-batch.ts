@@ -13,7 +13,7 @@ import { findPool, poolIn, withPool } from './pools.ts';
 import { isTrue } from './http/query.ts';
 import { readList } from './request/read-object.ts';
 import { bodies } from './request/shapes.ts';
-import type { JsonObject } from './request/validate.ts';
+import { invalid, type JsonObject } from './request/validate.ts';
 
 /** What a batch comes to. */
 type Batch = {
@@ -71,6 +71,7 @@ function planBatch(call: Call, pool: PoolTree, list: readonly JsonObject[], { is
     named.add(key);
     if (before === undefined) created.push({ row: newMember(body, { id: pool.id, hasMonitor: pool.healthmonitor !== null }, birth), body });
     else {
+      if (body['backup'] === null) throw invalid('backup', null, 'Mandatory field missing.');
       const wanted = batchChange(call, body);
       // A list of a thousand with one new weight writes one row.
       if (before.provisioning_status === 'ACTIVE' && tagsOf(body) === undefined && isSame(before, wanted)) continue;

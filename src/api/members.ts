@@ -46,8 +46,9 @@ export function checkPoolMutable(pool: Pick<Pool, 'id' | 'provisioning_status'>)
 
 /** `POST /pools/:pool_id/members` */
 export async function createMember(call: Call): Promise<Answer> {
-  const body = readObject(call, members, bodies.member.post);
+  // Whatever is asked of a pool that does not exist is a 404.
   const { id: pool_id, loadbalancer_id, project_id, provisioning_status } = await poolOf(call);
+  const body = readObject(call, members, bodies.member.post);
   enforce(call, 'member', 'post', project_id);
   await checkSubnets(call, [body]);
   checkPoolMutable({ id: pool_id, provisioning_status });

@@ -104,7 +104,7 @@ export async function updatePool(call: Call): Promise<Answer> {
     const before = poolIn(tree, id);
     const change = { ...poolChange(call, body, before), ...updatedIdentity(now) };
     const after = { ...before, ...change };
-    checkPoolTls(after, namesIn(body), call.deps.options);
+    checkPoolTls(after, namesIn(body), call.deps.options, true);
     await markPool(space, id, false);
     await updateRows(tx, 'pool', [id], change);
     await updateTags(tx, id, body);
@@ -123,6 +123,7 @@ function poolChange(call: Call, body: JsonObject, before: Pool): Partial<Pool> {
   const { session_persistence: _, ...change } = changedColumns(poolFields, body, options) as Partial<Pool>;
   if (Object.hasOwn(body, 'lb_algorithm') && body['lb_algorithm'] === null)
     throw new Fault(400, 'None is not a valid option for lb_algorithm');
+  if (body['tls_enabled'] === null) throw new Fault(400, 'None is not a valid option for tls_enabled');
   const tls = poolTlsDefaults(body, options);
   const cleared = (Object.keys(tls) as (keyof Pool)[]).filter((name) => Object.hasOwn(body, name));
   return {
@@ -132,9 +133,10 @@ function poolChange(call: Call, body: JsonObject, before: Pool): Partial<Pool> {
   };
 }
 
-/** What becomes of a session persistence: null or an empty object removes it, a part of one changes the stored one. */
+/** What becomes of a session persistence: null removes it, a part of one changes the stored one. */
 function changedPersistence(given: unknown, before: Pool): Pool['session_persistence'] {
-  if (given === null || Object.keys(given as object).length === 0) return null;
+  if (given === null) return null;
+  if (Object.keys(given as object).length === 0 && before.session_persistence !== null) return before.session_persistence;
   const request = given as PersistenceRequest;
   const type = request.type ?? before.session_persistence?.type;
   if (type === undefined) throw refusal('Field "type" must be specified for a new session persistence.');

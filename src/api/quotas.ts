@@ -148,7 +148,9 @@ export async function updateQuota(call: Call): Promise<Answer> {
   const project_id = projectOf(call);
   enforce(call, 'quota', 'put', project_id);
   const change: Partial<Record<QuotaName, number | null>> = {};
-  for (const [name, value] of Object.entries(body)) change[aliases[name] ?? (name as QuotaName)] = value as number | null;
+  // Of both spellings the present one counts, as in the reference.
+  const entries = Object.entries(body).toSorted(([one], [other]) => Number(other in aliases) - Number(one in aliases));
+  for (const [name, value] of entries) change[aliases[name] ?? (name as QuotaName)] = value as number | null;
   const stored = await call.deps.db.tx((tx) => setQuota(tx, project_id, change));
   return { status: 202, body: { quota: present(project_id, withDefaults(stored, call.deps.options.quotas), null) } };
 }

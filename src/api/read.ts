@@ -79,7 +79,7 @@ function projectToList(call: Call, resource: Resource, scope: Scope): string | n
   return projectOfList(call, resource.policy, scope.projectNarrows === true ? null : asked);
 }
 
-const askedProject = (call: Call): string | null => call.query.last('project_id') ?? call.query.last('tenant_id') ?? null;
+const askedProject = (call: Call): string | null => call.query.last('project_id') ?? null;
 
 type Page = {
   readonly filters: Filters;
@@ -108,7 +108,7 @@ async function readPage(call: Call, resource: Resource, scope: Scope, page: Page
 
 async function readMarker(call: Call, resource: Resource, sort: readonly SortKey[]): Promise<ListQuery['from']> {
   const marker = call.deps.options.allow_pagination ? call.query.last('marker') : undefined;
-  if (marker === undefined || marker === '') return null;
+  if (marker === undefined) return null;
   const query = { ...everything, hideDeleted: resource.hideDeleted, filters: [{ column: idColumnOf(resource), value: marker }] };
   const row = (await listQuery(call.deps.db.read, resource.table, query).executeTakeFirst()) as Row | undefined;
   if (row === undefined) throw new Fault(400, `Supplied pagination marker '${marker}' is not valid.`);

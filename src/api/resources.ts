@@ -44,7 +44,7 @@ export const loadbalancers: Resource = {
         port_id,
       })),
   },
-  alsoFilters: [],
+  alsoFilters: ['topology', 'server_group_id'],
 };
 
 /** Listeners. */
@@ -119,7 +119,7 @@ export const members: Resource = {
   relations: memberRelations,
   groupings: [tags],
   shown: { tags: relatedList(0) },
-  alsoFilters: [],
+  alsoFilters: ['pool_id'],
 };
 
 /** Health monitors. */
@@ -182,7 +182,8 @@ export const amphorae: Resource = {
   hideDeleted: 'status',
   relations: () => [],
   groupings: [],
-  shown: {},
+  // Only a pair speaks VRRP.
+  shown: { vrrp_interface: (row) => (row['role'] === 'STANDALONE' ? null : row['vrrp_interface']) },
   alsoFilters: [],
   amongFilters: { project_id: { table: 'loadbalancer', column: 'id', where: 'project_id', on: 'loadbalancer_id' } },
 };

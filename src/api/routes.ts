@@ -55,7 +55,12 @@ const collection = (
   keys: { readonly put: string; readonly delete: string } = { put: 'id', delete: 'id' },
 ): Route[] => [
   { path, methods: { GET: list, POST: create, PUT: missing(keys.put), DELETE: missing(keys.delete) }, allow: ALL },
-  { path: `${path}/:id`, methods: { GET: show, PUT: update, DELETE: remove, POST: misplaced(argument) }, allow: ALL },
+  {
+    path: `${path}/:id`,
+    methods: { GET: show, PUT: update, DELETE: remove, POST: misplaced(argument) },
+    allow: ALL,
+    args: { DELETE: ['cascade'] },
+  },
   { path: `${path}/:id/:field`, methods: { GET: show, PUT: misplaced(argument), POST: nothing, DELETE: nothing } },
 ];
 
@@ -67,6 +72,7 @@ const memberRoutes: readonly Route[] = [
     path: '/pools/:pool_id/members',
     methods: { GET: members.listMembers, POST: members.createMember, PUT: batchMembers, DELETE: inPool(missing('id')) },
     allow: ALL,
+    args: { PUT: ['additive_only'] },
   },
   {
     path: '/pools/:pool_id/members/:id',
@@ -127,10 +133,10 @@ const loadbalancerRoutes: readonly Route[] = [
     update: loadbalancers.updateLoadBalancer,
     remove: loadbalancers.deleteLoadBalancer,
   }),
-  { path: '/loadbalancers/:id/status', methods: { GET: loadbalancers.showStatusTree } },
-  { path: '/loadbalancers/:id/statuses', methods: { GET: loadbalancers.showStatusTree } },
-  { path: '/loadbalancers/:id/stats', methods: { GET: loadbalancers.showLoadBalancerStatistics } },
-  { path: '/loadbalancers/:id/failover', methods: { PUT: loadbalancers.failoverLoadBalancer } },
+  { path: '/loadbalancers/:id/status', methods: { GET: loadbalancers.showStatusTree }, args: { GET: [] } },
+  { path: '/loadbalancers/:id/statuses', methods: { GET: loadbalancers.showStatusTree }, args: { GET: [] } },
+  { path: '/loadbalancers/:id/stats', methods: { GET: loadbalancers.showLoadBalancerStatistics }, args: { GET: [] } },
+  { path: '/loadbalancers/:id/failover', methods: { PUT: loadbalancers.failoverLoadBalancer, DELETE: missing('id') } },
 ];
 
 const partRoutes: readonly Route[] = [
@@ -141,7 +147,7 @@ const partRoutes: readonly Route[] = [
     update: listeners.updateListener,
     remove: listeners.deleteListener,
   }),
-  { path: '/listeners/:id/stats', methods: { GET: listeners.showListenerStatistics } },
+  { path: '/listeners/:id/stats', methods: { GET: listeners.showListenerStatistics }, args: { GET: [] } },
   ...collection('/pools', 'pool_', {
     list: pools.listPools,
     create: pools.createPool,
@@ -169,9 +175,14 @@ const partRoutes: readonly Route[] = [
 
 const quotaRoutes: readonly Route[] = [
   { path: '/quotas', methods: { GET: quotas.listQuotas, PUT: missing('project_id'), DELETE: missing('project_id') } },
-  { path: '/quotas/:id', methods: { GET: quotas.showQuota, PUT: quotas.updateQuota, DELETE: quotas.deleteQuota } },
-  { path: '/quotas/:id/default', methods: { GET: quotas.showDefaultQuota } },
-  { path: '/quotas/:id/usage', methods: { GET: quotas.showQuotaUsage } },
+  {
+    path: '/quotas/:id',
+    methods: { GET: quotas.showQuota, PUT: quotas.updateQuota, DELETE: quotas.deleteQuota },
+    args: { GET: [] },
+    names: true,
+  },
+  { path: '/quotas/:id/default', methods: { GET: quotas.showDefaultQuota }, args: { GET: [] }, names: true },
+  { path: '/quotas/:id/usage', methods: { GET: quotas.showQuotaUsage }, args: { GET: [] }, names: true },
 ];
 
 const providerRoutes: readonly Route[] = [
@@ -198,7 +209,7 @@ const flavorRoutes: readonly Route[] = [
 /** Below `/octavia`: what no tenant asks for. */
 const operatorRoutes: readonly Route[] = [
   { path: '/quotas', methods: { GET: quotas.listQuotaUsages } },
-  { path: '/amphorae', methods: { GET: amphorae.listAmphorae } },
+  { path: '/amphorae', methods: { GET: amphorae.listAmphorae }, allow: 'DELETE, GET' },
   { path: '/amphorae/:id', methods: { GET: amphorae.showAmphora, DELETE: amphorae.deleteAmphora } },
   { path: '/amphorae/:id/:field', methods: { GET: amphorae.showAmphora } },
   { path: '/amphorae/:id/stats', methods: { GET: amphorae.showAmphoraStatistics } },

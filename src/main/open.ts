@@ -153,7 +153,8 @@ async function openCloud(config: Config, state: State, store: RecordStore, proje
   }
   if (compute_driver !== 'compute_noop_driver')
     throw new StartRefused(`compute_driver = ${compute_driver} is not there yet: use compute_local_driver or compute_noop_driver.`);
-  const fake = new FakeCompute({ clock: systemClock, newId: randomUUID });
+  // As upstream's compute_noop_driver: every amphora has the one address.
+  const fake = new FakeCompute({ clock: systemClock, newId: randomUUID, lb_network_ip: '192.0.2.1' });
   const network = network_driver === 'network_noop_driver' ? null : createLocalNetwork({ store });
   const ports = network ?? createNoopNetwork();
   return {

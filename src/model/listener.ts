@@ -38,7 +38,7 @@ export const listenerFields = {
   default_tls_container_ref: { schema: nullableText(255), post: 'optional', put: true, fallback: null },
   sni_container_refs: { schema: Type.Array(text(255)), post: 'optional', put: true, fallback: [] },
   default_pool_id: { schema: NullableUuid, post: 'optional', put: true, fallback: null },
-  insert_headers: { schema: Type.Record(Type.String(), text(255)), post: 'optional', put: true, fallback: {} },
+  insert_headers: { schema: Type.Record(Type.String(), nullableText(255)), post: 'optional', put: true, fallback: {} },
   timeout_client_data: {
     schema: integer(0, maxTimeoutMs),
     post: 'optional',

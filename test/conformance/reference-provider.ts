@@ -4,7 +4,7 @@ import { createNoopNetwork } from '../../src/cloud/fake/network.ts';
 import { Fault } from '../../src/model/index.ts';
 import { hasRequests } from '../../src/model/rules/l7policy.ts';
 import { amphoraMetadata } from '../../src/providers/amphora/metadata.ts';
-import { noopMetadata } from '../../src/providers/noop/provider.ts';
+import { noopMetadata, noopVip } from '../../src/providers/noop/provider.ts';
 
 /** Its cloud has everything, as that of upstream's no-op drivers. */
 const everything = { compute: { findRefusal: async () => null }, catalog: createNoopNetwork() };
@@ -29,4 +29,4 @@ export const referenceProvider: ApiProvider = {
 };
 
 /** The reference's no-op provider. */
-export const referenceNoopProvider: ApiProvider = { ...referenceProvider, metadata: noopMetadata };
+export const referenceNoopProvider: ApiProvider = { ...referenceProvider, metadata: noopMetadata, made_up_vip: noopVip };

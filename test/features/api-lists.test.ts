@@ -43,7 +43,12 @@ test('rows are filtered by every attribute, and an unknown or repeated one is re
     'name=aa&name=bb': '400',
     'listeners=x': '400',
     'vip_port_owned=true': '400',
-    'topology=SINGLE': '400',
+    'topology=SINGLE': 'aa bb cc dd ee',
+    'tenant_id=p': '400',
+    'provider=AMPHORA&name=aa': '',
+    'operating_status=offline&name=aa': 'aa',
+    'vip_sg_ids=x': '',
+    'additional_vips=x': '400',
     'name=%00': '',
   };
   for (const [query, expected] of Object.entries(cases)) assert.equal(await names(query), expected, query);

@@ -30,7 +30,7 @@ const present = ({ offers }: Kind, row: object): unknown => ({ [offers.root]: pr
 
 async function createOffer(call: Call, kind: Kind, body: JsonObject): Promise<Answer> {
   enforce(call, kind.offers.policy, 'post', call.caller.project_id);
-  for (const name of ['name', kind.profile_id]) if (body[name] === null) throw invalid(name, null, 'Mandatory field missing.');
+  for (const name of ['name', 'enabled', kind.profile_id]) if (body[name] === null) throw invalid(name, null, 'Mandatory field missing.');
   const row = {
     ...(kind.key === 'id' && { id: newId() }),
     ...newColumns(kind.offers.fields, body, call.deps.options),
@@ -60,7 +60,7 @@ async function named<T>(kind: Kind, name: string, write: () => Promise<T>): Prom
 async function changeOffer(call: Call, kind: Kind, body: JsonObject): Promise<Answer> {
   const key = call.params['id'] ?? '';
   enforce(call, kind.offers.policy, 'put', call.caller.project_id);
-  if (body['name'] === null) throw invalid('name', null, 'Mandatory field missing.');
+  for (const name of ['name', 'enabled']) if (body[name] === null) throw invalid(name, null, 'Mandatory field missing.');
   const change = changedColumns(kind.offers.fields, body, call.deps.options) as Partial<Flavor>;
   const after = await named(kind, change.name ?? key, () =>
     call.deps.db.tx(async (tx) => {

@@ -13,9 +13,20 @@ export function readJson(bytes: Uint8Array | undefined, contentType: string | un
   const type = (contentType ?? '').split(';', 1)[0]?.trim().toLowerCase() ?? '';
   if (formTypes.has(type)) throw new Fault(400, `Unknown argument: "${pythonStr(new TextDecoder().decode(bytes).slice(0, 1000))}"`);
   if (!jsonTypes.has(type)) throw new Fault(415, `Unknown mimetype: ${type}`);
+  let value: unknown;
   try {
-    return JSON.parse(decoder.decode(bytes));
+    value = JSON.parse(decoder.decode(bytes));
   } catch (error) {
     throw new Fault(400, 'Request is not in valid JSON format', { cause: error });
   }
+  if (isDeeper(value, MAX_DEPTH)) throw new Fault(400, `Request is nested more than ${MAX_DEPTH} levels deep`);
+  return value;
+}
+
+/** No body has a use for more; what reads bodies calls itself once for each level. */
+const MAX_DEPTH = 100;
+
+function isDeeper(value: unknown, levels: number): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  return levels === 0 || Object.values(value).some((each) => isDeeper(each, levels - 1));
 }

@@ -55,8 +55,13 @@ test('a route is found by its words before its parameters, and other methods are
     { path: '/pools/:pool_id/members/:id', methods: { GET: handler, PUT: handler } },
     { path: '/quotas/defaults', methods: { GET: handler } },
   ]);
-  assert.deepEqual(route('GET', ['pools', 'a']), { found: 'handler', handler, params: { id: 'a' } });
-  assert.deepEqual(route('PUT', ['pools', 'a', 'members', 'b']), { found: 'handler', handler, params: { pool_id: 'a', id: 'b' } });
+  assert.deepEqual(route('GET', ['pools', 'a']), { found: 'handler', handler, params: { id: 'a' }, args: null });
+  assert.deepEqual(route('PUT', ['pools', 'a', 'members', 'b']), {
+    found: 'handler',
+    handler,
+    params: { pool_id: 'a', id: 'b' },
+    args: [],
+  });
   assert.deepEqual(route('DELETE', ['pools', 'a', 'members', 'b']), { found: 'other methods', allow: 'GET, PUT' });
   assert.deepEqual(route('GET', ['quotas', 'x']), { found: 'nothing' });
 });

@@ -8,7 +8,15 @@ import type { Handler } from '../call.ts';
 export type Methods = Readonly<Partial<Record<'GET' | 'POST' | 'PUT' | 'DELETE', Handler>>>;
 
 /** A path like `/loadbalancers/:id/status` and what answers it; `allow` is what a 405 names, where it is more than the methods. */
-export type Route = { readonly path: string; readonly methods: Methods; readonly allow?: string };
+export type Route = {
+  readonly path: string;
+  readonly methods: Methods;
+  readonly allow?: string;
+  /** The parameters are names, not ids. */
+  readonly names?: true;
+  /** What the query string may hold, by method; all others are refused. A GET that is not named takes anything, other methods nothing. */
+  readonly args?: Readonly<Partial<Record<keyof Methods, readonly string[]>>>;
+};
 
 const refusing = new WeakSet<Handler>();
 
@@ -25,7 +33,13 @@ type Node = { readonly children: Map<string, Node>; parameter: Node | null; rout
 
 /** What was found: the handler, or the methods that the path has. */
 export type Match =
-  | { readonly found: 'handler'; readonly handler: Handler; readonly params: Record<string, string> }
+  | {
+      readonly found: 'handler';
+      readonly handler: Handler;
+      readonly params: Record<string, string>;
+      /** What the query string may hold; null: anything. */
+      readonly args: readonly string[] | null;
+    }
   | { readonly found: 'other methods'; readonly allow: string }
   | { readonly found: 'nothing' };
 
@@ -54,11 +68,17 @@ export function createRouter(routes: readonly Route[]): Router {
     }
     if (node.route === null) return { found: 'nothing' };
     const handler = node.route.methods[method as 'GET'];
-    if (handler !== undefined)
-      return { found: 'handler', handler, params: Object.fromEntries(node.names.map((name, at) => [name, values[at] ?? ''])) };
+    if (handler !== undefined) {
+      const params = Object.fromEntries(node.names.map((name, at) => [name, readParam(node.route?.names === true, values[at] ?? '')]));
+      return { found: 'handler', handler, params, args: node.route.args?.[method as 'GET'] ?? (method === 'GET' ? null : []) };
+    }
     return { found: 'other methods', allow: node.route.allow ?? Object.keys(node.route.methods).toSorted().join(', ') };
   };
 }
+
+/** Ids are found in any case, names are not. */
+const readParam = (isName: boolean, text: string): string =>
+  !isName && /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/iu.test(text) ? text.toLowerCase() : text;
 
 const newNode = (): Node => ({ children: new Map(), parameter: null, route: null, names: [] });
 

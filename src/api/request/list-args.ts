@@ -1,12 +1,14 @@
 /** The arguments of a list request (api-ref "Filtering and Column Selection", "Sorting", "Pagination"), read into a query. */
+import type { TSchema } from 'typebox';
 import type { ListQuery, SortKey, TagFilter } from '../../db/list.ts';
 import { type Field, Fault } from '../../model/index.ts';
 import type { ApiOptions } from '../deps.ts';
 import { isTrue, type QueryArgs } from '../http/query.ts';
 import { isNullable, kindOf, type Resource, type ValueKind } from '../resource.ts';
+import { pythonRepr } from './python-text.ts';
 
-const RESERVED = new Set(['limit', 'marker', 'sort', 'sort_key', 'sort_dir', 'fields', 'page_reverse']);
-const PROJECT_ARGS = new Set(['project_id', 'tenant_id']);
+const ONCE = ['limit', 'marker', 'sort', 'sort_key', 'sort_dir', 'project_id'];
+const RESERVED = new Set(['limit', 'marker', 'sort', 'sort_key', 'sort_dir', 'page_reverse', 'fields']);
 const TAG_ARGS = new Set(['tags', 'tags-any', 'not-tags', 'not-tags-any']);
 
 /** Filters on columns and on rows of other tables; null: a value that no row can have, so the list is empty. */
@@ -17,9 +19,10 @@ export function readFilters(resource: Resource, query: QueryArgs, options: ApiOp
   const filters: ListQuery['filters'][number][] = [];
   const among: ListQuery['among'][number][] = [];
   if (!options.allow_filtering) return { filters, among };
+  if (ONCE.some((name) => query.all(name).length > 1)) throw badArgument();
   let isPossible = true;
   for (const name of query.names) {
-    if (RESERVED.has(name) || TAG_ARGS.has(name) || (PROJECT_ARGS.has(name) && 'project_id' in resource.fields)) continue;
+    if (RESERVED.has(name) || TAG_ARGS.has(name) || (name === 'project_id' && name in resource.fields)) continue;
     const values = query.all(name);
     const other = Object.hasOwn(resource.amongFilters ?? {}, name) ? resource.amongFilters?.[name] : undefined;
     const value = other === undefined ? readFilter(resource, name, values) : undefined;
@@ -42,17 +45,35 @@ export const filterNames = (resource: Resource): string[] =>
   Object.keys(resource.fields).filter((name) => filterKind(resource, name) !== 'json' && name !== 'project_id');
 
 function filterKind(resource: Resource, name: string): ValueKind {
+  const field = filterField(resource, name);
+  return field === undefined ? 'json' : kindOf(field.schema);
+}
+
+/** The field of a column that may be filtered by. */
+function filterField(resource: Resource, name: string): Field | undefined {
   const field = ownField(resource, name);
   const isColumn = field !== undefined && field.computed !== true && (field.hidden !== true || resource.alsoFilters.includes(name));
-  return isColumn ? kindOf(field.schema) : 'json';
+  return isColumn ? field : undefined;
+}
+
+/** Lists that the reference keeps in tables of their own, and refuses to compare. */
+const RELATIONS = new Set(['additional_vips', 'allowed_cidrs', 'session_persistence', 'sni_container_refs']);
+
+/** Is it a column of words in capitals? Those are found in any case, as in the reference. */
+function isWord(schema: TSchema): boolean {
+  const { enum: words, anyOf } = schema as { enum?: string[]; anyOf?: TSchema[] };
+  return words === undefined ? (anyOf ?? []).some(isWord) : words.every((word) => word === word.toUpperCase());
 }
 
 /** The value of a filter as the column stores it; undefined when no row can have it. */
 function readFilter(resource: Resource, name: string, [text = '']: readonly string[]): string | number | boolean | undefined {
-  const kind = filterKind(resource, name);
-  if (kind === 'json') throw badArgument();
+  const field = filterField(resource, name);
+  if (field === undefined || RELATIONS.has(name)) throw badArgument();
+  const kind = kindOf(field.schema);
+  // No text is equal to a list.
+  if (kind === 'json') return undefined;
   if (kind === 'boolean') return isTrue(text);
-  if (kind === 'text') return text;
+  if (kind === 'text') return isWord(field.schema) ? text.trimEnd().toUpperCase() : text;
   const number = Number(text);
   const fits =
     text.trim() !== '' && Number.isFinite(number) && Math.abs(number) < 2 ** 53 && (kind === 'number' || Number.isInteger(number));
@@ -62,7 +83,7 @@ function readFilter(resource: Resource, name: string, [text = '']: readonly stri
 /** Reads the four tag filters; null without any. */
 export function readTags(query: QueryArgs, options: ApiOptions): TagFilter | null {
   if (!options.allow_filtering) return null;
-  const words = (name: string): string[] => query.all(name).flatMap((value) => value.split(',').filter((word) => word !== ''));
+  const words = (name: string): string[] => query.all(name).flatMap((value) => value.split(','));
   const tags = { all: words('tags'), any: words('tags-any'), notAll: words('not-tags'), notAny: words('not-tags-any') };
   return Object.values(tags).some((list) => list.length > 0) ? tags : null;
 }
@@ -75,31 +96,38 @@ export function readSort(resource: Resource, query: QueryArgs, options: ApiOptio
 }
 
 function askedOrder(query: QueryArgs): (readonly [string, string])[] {
-  const list = (name: string): string[] =>
-    query
-      .all(name)
-      .flatMap((value) => value.split(','))
-      .map((each) => each.trim());
-  const combined = list('sort').filter((each) => each !== '');
-  if (combined.length > 0)
-    return combined.map((each) => {
-      const [name = '', direction = ''] = each.split(':');
-      return [name, direction === '' ? 'asc' : direction] as const;
+  const combined = query.last('sort') ?? '';
+  if (combined !== '')
+    return combined.split(',').map((each) => {
+      const [name = '', direction = 'asc', ...more] = each.split(':');
+      if (more.length > 0) throw badSortKey(pythonRepr(each.split(':')));
+      return [name, readDirection(direction)] as const;
     });
-  const directions = list('sort_dir');
-  return list('sort_key')
-    .filter((each) => each !== '')
-    .map((name, index) => [name, directions[index] || 'asc'] as const);
+  const keys = query.last('sort_key') ?? '';
+  const directions = (query.last('sort_dir') || 'asc').split(',');
+  return keys === '' ? [] : keys.split(',').map((name, index) => [name, readDirection(directions[index] ?? 'asc')] as const);
+}
+
+function readDirection(text: string): string {
+  const direction = text.toLowerCase();
+  if (direction !== 'asc' && direction !== 'desc') throw new Fault(400, `Supplied sort direction '${direction}' is not valid.`);
+  return direction;
+}
+
+const badSortKey = (name: string): Fault => new Fault(400, `Supplied sort key '${name}' is not valid.`);
+
+/** Checks what the reference checks of every GET, whether it lists something or not. Throws `Fault` 400. */
+export function checkPaging(query: QueryArgs, options: ApiOptions): void {
+  readLimit(query, options);
+  if (options.allow_sorting) askedOrder(query);
 }
 
 function sortKey(resource: Resource, name: string, direction: string): SortKey {
-  const column = name === 'tenant_id' ? 'project_id' : name;
-  const field = ownField(resource, column);
-  const isColumn = field !== undefined && field.computed !== true && (field.hidden !== true || resource.alsoFilters.includes(column));
-  if (!isColumn || kindOf(field.schema) === 'json') throw new Fault(400, `Supplied sort key '${name}' is not valid.`);
-  if (direction !== 'asc' && direction !== 'desc') throw new Fault(400, `Supplied sort direction '${direction}' is not valid.`);
+  const field = ownField(resource, name);
+  const isColumn = field !== undefined && field.computed !== true && (field.hidden !== true || resource.alsoFilters.includes(name));
+  if (!isColumn || kindOf(field.schema) === 'json' || name === 'loadbalancer_id') throw badSortKey(name);
   const isText = kindOf(field.schema) === 'text';
-  return { column, descending: direction === 'desc', empty: isNullable(field.schema) ? (isText ? '' : 0) : null };
+  return { column: name, descending: direction === 'desc', empty: isNullable(field.schema) ? (isText ? '' : 0) : null };
 }
 
 /** Reads how many rows a page has; null: all. Throws `Fault` 400. */
@@ -109,8 +137,8 @@ export function readLimit(query: QueryArgs, options: ApiOptions): number | null 
   if (query.all('limit').length > 1) throw badArgument();
   if (text === undefined) return most;
   if (text === 'infinite') return null;
-  if (!/^\s*[+-]?\d+\s*$/u.test(text)) throw new Fault(400, `Supplied pagination limit '${text}' is not valid.`);
-  const limit = Number(text);
+  if (!/^\s*[+-]?\d+(?:_\d+)*\s*$/u.test(text)) throw new Fault(400, `Supplied pagination limit '${text}' is not valid.`);
+  const limit = Number(text.replaceAll('_', ''));
   if (limit < 1) return null;
   return most === null ? Math.min(limit, Number.MAX_SAFE_INTEGER) : Math.min(limit, most);
 }

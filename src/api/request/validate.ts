@@ -185,7 +185,7 @@ const formats: Readonly<Record<string, (text: string) => string>> = {
       .replace(/^uuid:/u, '')
       .replaceAll(/[{}-]/gu, '');
     if (!/^[0-9a-f]{32}$/iu.test(hex)) throw new Refused('Value should be UUID format');
-    return text;
+    return hex.toLowerCase().replace(/^(.{8})(.{4})(.{4})(.{4})/u, '$1-$2-$3-$4-');
   },
   ip: (text) => {
     if (isIP(text) === 0 || text.includes('%')) throw new Refused('Value should be IPv4 or IPv6 format');
@@ -261,7 +261,7 @@ const FALSE_WORDS = new Set(['false', 'f', 'no', 'n', 'off', '0']);
 export const readBoolean: Reader = described(
   (value) => {
     if (typeof value === 'boolean') return value;
-    if (typeof value === 'number') return value !== 0;
+    if (Number.isSafeInteger(value)) return value !== 0;
     if (typeof value === 'string' && TRUE_WORDS.has(value)) return true;
     if (typeof value === 'string' && FALSE_WORDS.has(value)) return false;
     throw new Unreadable(`Value not an unambiguous boolean: ${pythonStr(value)}`);

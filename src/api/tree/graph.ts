@@ -81,7 +81,8 @@ function addPool(graph: Graph, body: JsonObject, loadbalancer_id: string, birth:
   if (monitor !== null) addMonitor(graph, monitor, pool, birth);
   const keys = new Set<string>();
   for (const each of list(body['members'])) {
-    const member = newMember(each, { id: pool.id, hasMonitor: monitor !== null }, birth);
+    // As in the reference, where the health monitor comes after the members: the first heartbeat tells more.
+    const member = newMember(each, { id: pool.id, hasMonitor: false }, birth);
     if (keys.has(memberKey(member))) throw duplicateMember(member);
     keys.add(memberKey(member));
     remember(graph, member.id, each);

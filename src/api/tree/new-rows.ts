@@ -44,7 +44,6 @@ export function newListener(body: JsonObject, loadbalancer_id: string, { project
   const columns = newColumns(listenerFields, body, options) as unknown as Listener;
   const tls = columns.protocol === 'TERMINATED_HTTPS' ? listenerTlsDefaults(body, options) : {};
   const listener = { ...columns, ...newIdentity(newOrderedId(now_ms), project_id, now), loadbalancer_id, ...tls };
-  listener.insert_headers = withoutNulls(listener.insert_headers);
   if (body['l7policies'] === null) throw invalid('l7policies', null, 'Value should be a list');
   const client_authentication = Object.hasOwn(body, 'client_authentication')
     ? (body['client_authentication'] as Listener['client_authentication'] | null)
@@ -52,9 +51,6 @@ export function newListener(body: JsonObject, loadbalancer_id: string, { project
   checkListenerFields({ ...listener, client_authentication }, namesIn(body), options);
   return { ...listener, allowed_cidrs: [...new Set(listener.allowed_cidrs)] };
 }
-
-const withoutNulls = (headers: Readonly<Record<string, string | null>>): Record<string, string> =>
-  Object.fromEntries(Object.entries(headers).filter((entry): entry is [string, string] => entry[1] !== null));
 
 /** What a TLS listener gets for the fields that the request left out. */
 export function listenerTlsDefaults(body: JsonObject, options: ApiOptions): Partial<Listener> {

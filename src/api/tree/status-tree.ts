@@ -1,5 +1,5 @@
 /** The status tree of a load balancer (api-ref "Get the Load Balancer status tree"). Pure. */
-import type { HealthMonitor, L7PolicyTree, L7Rule, ListenerTree, LoadBalancerTree, Member, PoolTree } from '../../model/index.ts';
+import type { HealthMonitor, ListenerTree, LoadBalancerTree, Member, PoolTree } from '../../model/index.ts';
 import { poolIdsOf } from '../../model/rules/l7policy.ts';
 
 type Stated = {
@@ -20,9 +20,8 @@ const state = ({ id, name, operating_status, provisioning_status, fault }: State
 });
 
 /**
- * The load balancer with its listeners, their pools, monitors, members, L7 policies and rules; a pool that no listener uses
- * does not appear. The API reference has policies here, and clients look for them, though the reference's program leaves them
- * out: a listener without any has no such list.
+ * The load balancer with its listeners, their pools, monitors and members; a pool that no listener uses does not appear, nor do
+ * L7 policies.
  */
 export function statusTree(tree: LoadBalancerTree): unknown {
   return { ...state(tree.loadbalancer), listeners: tree.listeners.map((listener) => listenerState(listener, tree.pools)) };
@@ -30,19 +29,10 @@ export function statusTree(tree: LoadBalancerTree): unknown {
 
 function listenerState(listener: ListenerTree, pools: readonly PoolTree[]): unknown {
   const ids = poolIdsOf(listener);
-  const { l7policies } = listener;
   return {
     ...state(listener),
     pools: pools.filter((pool) => ids.has(pool.id)).map(poolState),
-    ...(l7policies.length > 0 && { l7policies: l7policies.map(policyState) }),
   };
-}
-
-const policyState = (policy: L7PolicyTree): unknown => ({ ...state(policy), action: policy.action, rules: policy.rules.map(ruleState) });
-
-function ruleState(rule: L7Rule): unknown {
-  const { name: _nameless, ...stated } = state({ ...rule, name: null });
-  return { ...stated, type: rule.type };
 }
 
 function poolState(pool: PoolTree): unknown {

@@ -12,6 +12,8 @@ export type FakeComputeOptions = {
   readonly newId: () => string;
   /** From `createInstance` to ACTIVE; upstream's no-op driver: 0. */
   readonly build_ms?: number;
+  /** The address of every instance; absent: one of its own for each. */
+  readonly lb_network_ip?: string;
   /** How long after it is made an instance is first listed, at most. */
   readonly late_listing_ms?: number;
   readonly random?: () => number;
@@ -60,7 +62,7 @@ export class FakeCompute implements Compute {
       loadbalancer_id: spec.loadbalancer_id,
       status: 'BUILD',
       fault: null,
-      lb_network_ip: `192.0.2.${1 + (this.#serial % 250)}`,
+      lb_network_ip: this.#options.lb_network_ip ?? `192.0.2.${1 + (this.#serial % 250)}`,
       port_ids: [],
       cached_zone: spec.availability_zone,
       image_id: null,

@@ -23,6 +23,9 @@ const NOOP_VIP = '198.51.100.1';
 const NOOP_NETWORK = '4d2b3c5e-0000-4000-8000-000000000001';
 const NOOP_SUBNET = '4d2b3c5e-0000-4000-8000-000000000002';
 
+/** The subnets of a network that has every subnet. */
+const everySubnet: readonly string[] = Object.assign([NOOP_SUBNET], { includes: () => true });
+
 type Lookups = {
   readonly networkOf: (subnet_id: string) => string;
   readonly addressFor: (fixed: PortSpec['fixed_ips'][number], ports: ReadonlyMap<string, Port>) => string;
@@ -43,7 +46,7 @@ export function createNoopNetwork(): FakeNetwork {
   });
   return {
     ...service,
-    findNetwork: async (id) => ({ ...emptyNetwork, id, subnets: [NOOP_SUBNET] }),
+    findNetwork: async (id) => ({ ...emptyNetwork, id, subnets: everySubnet }),
     findSubnet: async (id) => subnet(id),
     // A port that nobody made has no addresses, so it cannot carry a VIP.
     findPort: async (id) => service.ports.get(id) ?? { ...emptyPort, id, network_id: NOOP_NETWORK },

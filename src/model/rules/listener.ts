@@ -64,7 +64,7 @@ export function checkListenerFields(listener: ListenerFields, names: ReadonlySet
   checkGates(listener, limits);
   checkCertificates(listener, isUpdate);
   checkHsts(listener, names);
-  checkTls(listener, names, limits);
+  checkTls(listener, names, limits, isUpdate);
 }
 
 function checkHeaders({ protocol, insert_headers }: ListenerFields): void {
@@ -114,8 +114,10 @@ function checkHsts(listener: ListenerFields, names: ReadonlySet<string>): void {
     throw refusal('The HSTS feature can only be used for listeners using the TERMINATED_HTTPS protocol.');
 }
 
-function checkTls(listener: ListenerFields, names: ReadonlySet<string>, limits: ListenerLimits): void {
+/** What a listener without TLS is created with is stored as it is, as the reference does. */
+function checkTls(listener: ListenerFields, names: ReadonlySet<string>, limits: ListenerLimits, isUpdate: boolean): void {
   if (names.has('tls_ciphers')) checkCiphers(listener.tls_ciphers, limits.tls_cipher_prohibit_list);
+  if (listener.protocol !== 'TERMINATED_HTTPS' && !isUpdate) return;
   if (names.has('tls_versions')) checkTlsVersions(listener.tls_versions, limits.minimum_tls_version);
   if (names.has('alpn_protocols') && listener.alpn_protocols.length === 0)
     throw refusal('Empty ALPN protocol list. Either specify at least one ALPN protocol or remove this parameter to use the default.');

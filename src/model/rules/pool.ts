@@ -30,12 +30,15 @@ export function checkPersistence(protocol: Pool['protocol'], persistence: Persis
     throw refusal(`Session persistence of type ${type} is not supported for UDP/SCTP protocol pools.`);
 }
 
-/** Checks the TLS side of a pool; `names` are the fields that the request carried. Throws `Fault` 400. */
-export function checkPoolTls(pool: Pool, names: ReadonlySet<string>, limits: PoolLimits): void {
+/**
+ * Checks the TLS side of a pool; `names` are the fields that the request carried. What a pool without TLS is created with is stored
+ * as it is, as the reference does. Throws `Fault` 400.
+ */
+export function checkPoolTls(pool: Pool, names: ReadonlySet<string>, limits: PoolLimits, isUpdate = false): void {
   if (pool.crl_container_ref && !pool.ca_tls_container_ref)
     throw refusal('A CA certificate reference is required to specify a revocation list.');
-  if (!pool.tls_enabled) return;
   if (names.has('tls_ciphers')) checkCiphers(pool.tls_ciphers, limits.tls_cipher_prohibit_list);
+  if (!pool.tls_enabled && !isUpdate) return;
   if (names.has('tls_versions')) checkTlsVersions(pool.tls_versions, limits.minimum_tls_version);
   if (names.has('alpn_protocols') && pool.alpn_protocols.length === 0)
     throw refusal('Empty ALPN protocol list. Either specify at least one ALPN protocol or remove this parameter to use the default.');

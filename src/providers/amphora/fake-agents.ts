@@ -50,7 +50,7 @@ export class FakeAgents implements AmphoraAgents {
     return {
       api_version: '1.0',
       haproxy_version: '2.6',
-      capabilities: ['generation', 'datagram'],
+      capabilities: ['generation', 'datagram', 'metrics'],
       revision: body.revision,
       configuration_md5: body.text === null ? null : md5Of(body.text),
       datagram_md5: body.datagram === null ? null : md5Of(body.datagram),

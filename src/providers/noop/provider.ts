@@ -14,11 +14,15 @@ export const noopMetadata = {
   ]),
 } as const;
 
+/** The address of its VIPs (upstream's noop_driver), which exist nowhere. */
+export const noopVip = '198.0.2.5';
+
 /** Makes the provider under the name that requests use. */
-export function noopProvider(name: string, description: string): Provider<null, Step, Tx> {
+export function noopProvider(name: string, description: string): Provider<null, Step, Tx> & { readonly made_up_vip: string } {
   return {
     describe: () => ({ name, description, reports_back: false }),
     metadata: noopMetadata,
+    made_up_vip: noopVip,
     validate: () => undefined,
     observe: async () => null,
     plan: () => ({ steps: [], wait: null }),
