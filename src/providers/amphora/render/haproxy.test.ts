@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { type LoadBalancerTree, type Owner, Terminal } from '../../../model/index.ts';
+import { testHaproxies } from '../../../../tools/suite/haproxies.ts';
 import { type Rendered, renderHaproxy, ownerOfRefusal } from './haproxy.ts';
 import {
   sampleAmphora,
@@ -306,7 +307,11 @@ const pem = (() => {
 })();
 
 /** Runs `haproxy -c`, with every file in place that the text names; answers its exit code and what it printed. */
-function check(text: string, files: Readonly<Record<string, string>> = {}): { status: number | null; output: string } {
+function check(
+  text: string,
+  files: Readonly<Record<string, string>> = {},
+  PATH = process.env['PATH'],
+): { status: number | null; output: string } {
   const folder = mkdtempSync(join(tmpdir(), 'render-'));
   const moved = (content: string) => content.replaceAll(settings.cert_path, folder).replaceAll('unix@/var/lib/octavia', `unix@${folder}`);
   try {
@@ -315,7 +320,10 @@ function check(text: string, files: Readonly<Record<string, string>> = {}): { st
     const lists = Object.values(files).join('');
     for (const [, name = ''] of (text + lists).matchAll(/\/([^/\s]+\.pem)\b/gu))
       writeFileSync(join(folder, id('loadbalancer'), name), moved(files[name] ?? pem));
-    const { status, stderr, stdout } = spawnSync('haproxy', ['-c', '-f', join(folder, 'haproxy.cfg')], { encoding: 'utf8' });
+    const { status, stderr, stdout } = spawnSync('haproxy', ['-c', '-f', join(folder, 'haproxy.cfg')], {
+      encoding: 'utf8',
+      env: { ...process.env, PATH },
+    });
     return { status, output: stderr + stdout };
   } finally {
     rmSync(folder, { recursive: true, force: true });
@@ -336,12 +344,13 @@ for (const [name, rendered] of Object.entries(shapes)) {
     assert.equal(rendered.text.split('\n').length - 1, rendered.owners.length);
   });
 
-  test(`${name} is accepted by HAProxy`, { skip }, () => {
-    const { status, output } = check(rendered.text, rendered.crt_lists);
-    assert.equal(status, 0, output);
-    const surprises = output.split('\n').filter((line) => line.startsWith('[WARNING]') && !line.includes('server state file'));
-    assert.deepEqual(surprises, []);
-  });
+  for (const haproxy of testHaproxies())
+    test(`${name} is accepted by ${haproxy.name}`, { skip: haproxy.skip }, () => {
+      const { status, output } = check(rendered.text, rendered.crt_lists, haproxy.path);
+      assert.equal(status, 0, output);
+      const surprises = output.split('\n').filter((line) => line.startsWith('[WARNING]') && !line.includes('server state file'));
+      assert.deepEqual(surprises, []);
+    });
 }
 
 test('a load balancer that is switched off has no frontends', () => {
