@@ -14,13 +14,14 @@ import { control } from './control.ts';
 import { create } from './create.ts';
 import { tableText } from './figures.ts';
 import { heartbeats } from './health.ts';
+import { l7 } from './l7.ts';
 import { describeMachine } from './machine.ts';
 import type { BenchPart, BenchRun, Row } from './part.ts';
 import { takeDown } from './scope.ts';
 import { start } from './start.ts';
 import { traffic } from './traffic.ts';
 
-const parts: readonly BenchPart[] = [start, create, control, heartbeats, traffic];
+const parts: readonly BenchPart[] = [start, create, control, heartbeats, traffic, l7];
 
 const { values } = parseArgs({
   options: {
