@@ -7,7 +7,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { systemClock } from '../../src/lib/clock.ts';
-import { recordingLogger } from '../../src/lib/log.ts';
+import { recordingLogger, silentLogger } from '../../src/lib/log.ts';
+import { openIdentity } from '../../src/main/open-identity.ts';
+import { StartRefused } from '../../src/main/state.ts';
+import { loadConfig } from '../../src/config/load.ts';
+import type { Overrides } from '../../src/config/table.ts';
 import { Fault } from '../../src/model/faults.ts';
 import { createAuthority, issueCertificate } from '../../src/providers/amphora/pki.ts';
 import { keystoneIdentity, startKeystone, type TestKeystone } from '../support/keystone.ts';
@@ -195,3 +199,35 @@ async function tokenOf(base_url: string, name: string, password: string): Promis
   });
   return answer.headers.get('x-subject-token') ?? '';
 }
+
+type KeystoneOverrides = NonNullable<Overrides['keystone_authtoken']>;
+
+test('what is missing for a Keystone stops the start with one sentence; a Keystone that is away does not', async () => {
+  const told: string[] = [];
+  const open = (options: KeystoneOverrides) => {
+    const overrides = { api_settings: { auth_strategy: 'keystone' }, keystone_authtoken: options, local: { state_dir: tmpdir() } } as const;
+    const config = loadConfig({ env: {}, files: [], overrides });
+    const tell = (line: string): void => void told.push(line);
+    return openIdentity({ config, state: {} as never, store: {} as never, base_url: '', log: silentLogger, tell });
+  };
+  const user = { auth_url: 'http://127.0.0.1:9', username: 'octavia', password: 'hidden', project_name: 'service' };
+  const credential = { auth_url: user.auth_url, auth_type: 'v3applicationcredential', application_credential_id: 'x' };
+  const cases: readonly (readonly [KeystoneOverrides, RegExp])[] = [
+    [{}, /needs auth_url in the group \[keystone_authtoken\]/u],
+    [{ ...user, username: null }, /needs username/u],
+    [{ ...user, password: null }, /needs password/u],
+    [{ ...user, project_name: null }, /needs project_name/u],
+    [credential, /needs application_credential_secret/u],
+    [{ ...user, cafile: '/no/such/file' }, /cafile cannot be read/u],
+  ];
+  for (const [options, sentence] of cases)
+    await assert.rejects(
+      open(options),
+      (error) => error instanceof StartRefused && sentence.test(error.message) && !error.message.includes('\n'),
+    );
+  const opened = await open(user);
+  await until(() => told.length > 0, 'it is told');
+  assert.match(told.join(), /^http:\/\/127\.0\.0\.1:9 does not answer \(ECONNREFUSED\)\. Requests get 503/u);
+  await assert.rejects(opened.identity.authenticate('a'), busy);
+  await opened.close();
+});
