@@ -48,6 +48,8 @@ export const agentPaths = {
   interface: (ip_address: string): string => `/1.0/interface/${ip_address}`,
   list: (loadbalancer_id: string, name: string): string => `/1.0/loadbalancer/${loadbalancer_id}/lists/${name}`,
   datagram: (amphora_id: string, loadbalancer_id: string): string => `/1.0/loadbalancer/${amphora_id}/${loadbalancer_id}/datagram`,
+  /** Upstream's: the configuration of the keepalived of one UDP or SCTP listener. */
+  udpListener: (amphora_id: string, listener_id: string): string => `/1.0/listeners/${amphora_id}/${listener_id}/udp_listener`,
   vrrp: (action: ServiceAction): string => `/1.0/vrrp/${action}`,
 } as const;
 

@@ -9,10 +9,10 @@ export type DatagramProtocol = 'udp' | 'sctp';
 /** How a member is chosen for a new flow. */
 export type DatagramAlgorithm = 'round_robin' | 'least_connections' | 'source_ip';
 
-/** A probe. `delay` and `timeout` are seconds; `rise` and `fall` are how many probes in a row change a member's health. */
+/** A probe; `sctp` only where keepalived does it. `delay` and `timeout` are seconds; `rise` and `fall` are how many probes in a row change a member's health. */
 export type DatagramMonitor = {
   readonly id: string;
-  readonly type: 'udp-connect' | 'tcp' | 'http';
+  readonly type: 'udp-connect' | 'tcp' | 'http' | 'sctp';
   readonly delay: number;
   readonly timeout: number;
   readonly rise: number;

@@ -161,6 +161,22 @@ for (const kind of ['ours', 'upstream'] as const) {
       assert.equal(started.server.configurations.get(lb)?.loaded, 'defaults\n');
     });
 
+    test('passes on UDP as wanted, and sees that it does', async () => {
+      const wanted = {
+        text: '{"listeners":[{}]}',
+        md5: md5('{"listeners":[{}]}'),
+        lvs: kind === 'ours' ? null : [{ id: sampleId('listener'), text: 'virtual_server' }],
+      };
+      assert.equal((await agents.describe(amphora, 4, signal))?.datagram_md5, null);
+      await agents.putDatagram(amphora, lb, wanted, 4, signal);
+      assert.equal((await agents.describe(amphora, 4, signal))?.datagram_md5, wanted.md5);
+      if (kind === 'upstream')
+        assert.deepEqual([...started.server.lvs], [[sampleId('listener'), { text: 'virtual_server', isRunning: true }]]);
+      await agents.putDatagram(amphora, lb, null, 4, signal);
+      assert.equal((await agents.describe(amphora, 4, signal))?.datagram_md5, null);
+      assert.equal(started.server.lvs.size, 0);
+    });
+
     test('gives a new certificate', async () => {
       const { pem } = issueCertificate(servers, amphora.id, validity);
       await agents.putCertificate(amphora, pem.reveal(), 4, signal);

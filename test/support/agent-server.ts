@@ -6,7 +6,7 @@ import { createServer, type Server } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import type { Socket } from 'node:net';
 import type { Authority, IssuedCertificate } from '../../src/providers/amphora/pki.ts';
-import { type AgentInfo, GENERATION_HEADER, STALE_GENERATION } from '../../src/wire/agent-api.ts';
+import { type AgentInfo, type AgentState, GENERATION_HEADER, STALE_GENERATION } from '../../src/wire/agent-api.ts';
 
 /** What it is, and whom it trusts. */
 export type AgentServerOptions = {
@@ -39,6 +39,10 @@ export class AgentServer {
   running = false;
   boot_id = 'boot-1';
   readonly configurations = new Map<string, { text: string; loaded: string | null }>();
+  /** Upstream's UDP and SCTP listeners: id → what its keepalived was given, and whether it runs. */
+  readonly lvs = new Map<string, { text: string; isRunning: boolean }>();
+  /** Ours. */
+  datagram: AgentState['datagram'] = null;
   readonly plugged = new Map<string, readonly string[]>();
   /** Load balancer → name → content. */
   readonly tls_files = new Map<string, Map<string, string>>();
@@ -115,8 +119,26 @@ export class AgentServer {
       case 'GET info':
         return { status: 200, body: this.#info() };
       case 'GET details':
-        return { status: 200, body: { ...this.#info(), haproxy_count: this.running ? this.configurations.size : 0 } };
+        return {
+          status: 200,
+          body: {
+            ...this.#info(),
+            haproxy_count: this.running ? this.configurations.size : 0,
+            lvs_listener_process_count: [...this.lvs.values()].filter(({ isRunning }) => isRunning).length,
+          },
+        };
+      case 'GET listeners':
+        return {
+          status: 200,
+          body: [...this.lvs].map(([uuid, { isRunning }]) => ({ status: isRunning ? 'ACTIVE' : 'OFFLINE', uuid, type: 'UDP' })),
+        };
+      case 'PUT listeners':
+        if (this.#options.kind === 'ours' || path[3] !== 'udp_listener')
+          return { status: 404, body: { error: '404 Not Found', http_code: 404 } };
+        this.lvs.set(second, { text: call.body, isRunning: false });
+        return { status: 200, body: { message: 'OK' } };
       case 'DELETE listeners':
+        if (this.lvs.delete(first)) return { status: 200, body: { message: 'OK' } };
         this.configurations.delete(first);
         this.tls_files.delete(first);
         this.running = false;
@@ -156,7 +178,7 @@ export class AgentServer {
       loadbalancers: Object.fromEntries(held),
       plugged: [...this.plugged].map(([mac_address, addresses], index) => ({ mac_address, addresses, interface: `eth${index + 1}` })),
       ping_command: null,
-      datagram: null,
+      datagram: this.datagram,
       maxconn_limit: 9986,
     };
     return { ...info, capabilities: ['generation', 'loaded-md5'], octavia: state };
@@ -177,6 +199,16 @@ export class AgentServer {
 
   #loadbalancer(call: SeenCall, path: readonly string[]): Answer {
     const [first = '', second = '', third = ''] = path;
+    const listener = this.lvs.get(first);
+    if (call.method === 'PUT' && listener !== undefined && second === 'reload') {
+      listener.isRunning = true;
+      return { status: 202, body: { message: 'OK' } };
+    }
+    if (call.method === 'PUT' && third === 'datagram') {
+      const isEmpty = (JSON.parse(call.body) as { listeners: unknown[] }).listeners.length === 0;
+      this.datagram = isEmpty ? null : { md5: md5(call.body), applied_md5: md5(call.body), running: true };
+      return { status: 202, body: { message: 'OK' } };
+    }
     if (call.method === 'PUT' && third === 'haproxy') {
       if (first !== this.#options.amphora_id) return { status: 404, body: { message: 'Not this amphora' } };
       if (this.refusal !== null) return { status: 400, body: { message: 'Invalid request', details: this.refusal } };

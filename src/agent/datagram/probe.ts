@@ -15,6 +15,8 @@ export async function probe(monitor: DatagramMonitor, member: DatagramMember): P
         return await answers(monitor, member, timeout_ms);
       case 'udp-connect':
         return await isNotRefused(member, timeout_ms);
+      case 'sctp':
+        return false;
     }
   } catch {
     // What cannot be asked (a path that is none, no way there) is not well.

@@ -12,6 +12,7 @@ import {
   type ChangeReport,
   type CertificateAnswer,
   GENERATION_HEADER,
+  type ListenerEntry,
   type PlugNetworkRequest,
   type PlugVipRequest,
   type ServiceAnswer,
@@ -20,6 +21,7 @@ import {
 import type { ListFile } from '../../wire/list-files.ts';
 import { AgentConnections, type AgentRequest, type AgentResponse, AgentUnreachable, type ConnectionOptions } from './agent-connections.ts';
 import { AgentMemory } from './agent-memory.ts';
+import type { WantedDatagram } from './observed.ts';
 
 /** The VIP's interface to plug: the body of `POST /plug/vip/{vip}` and the VIP of its path. */
 export type VipPlug = PlugVipRequest & { readonly vip: string };
@@ -99,8 +101,14 @@ export interface AmphoraAgents {
   putHaproxy(amphora: Amphora, loadbalancer_id: string, text: string, revision: number, signal: AbortSignal): Promise<void>;
   /** Lays a list beside the configuration that is going to name it; only for agents whose `lists` are not null. */
   putList(amphora: Amphora, loadbalancer_id: string, list: ListFile, revision: number, signal: AbortSignal): Promise<void>;
-  /** Makes the amphora pass on the datagrams of a document (`wire/datagram.ts`). Throws `Retry` when the agent does not take it. */
-  putDatagram(amphora: Amphora, loadbalancer_id: string, text: string, revision: number, signal: AbortSignal): Promise<void>;
+  /** Makes the amphora pass on UDP and SCTP as wanted; null: nothing any more. Throws `Retry` when the agent does not take it. */
+  putDatagram(
+    amphora: Amphora,
+    loadbalancer_id: string,
+    wanted: WantedDatagram | null,
+    revision: number,
+    signal: AbortSignal,
+  ): Promise<void>;
   /** Gives the agent a new certificate (PEM: key, certificate). */
   putCertificate(amphora: Amphora, pem: string, revision: number, signal: AbortSignal): Promise<void>;
   /** Gives the agent another configuration of its own (the text of amphora-agent.conf), which it follows at once. */
@@ -191,8 +199,33 @@ export class AgentClient implements AmphoraAgents {
     this.#memory.noteFile(amphora.id, name, null);
   }
 
-  async putDatagram(amphora: Amphora, loadbalancer_id: string, text: string, revision: number, signal: AbortSignal): Promise<void> {
+  async putDatagram(
+    amphora: Amphora,
+    loadbalancer_id: string,
+    wanted: WantedDatagram | null,
+    revision: number,
+    signal: AbortSignal,
+  ): Promise<void> {
+    // Without a wish it is who they are that tells: ours names its process, upstream's nothing.
+    const isUpstream = wanted === null ? !this.#memory.isOurs(amphora.id) : wanted.lvs !== null;
+    if (isUpstream) return this.#putLvs(amphora, wanted, revision, signal);
+    const text = wanted?.text ?? JSON.stringify({ listeners: [] });
     await this.#expect(amphora, change('PUT', agentPaths.datagram(amphora.id, loadbalancer_id), revision, signal, text), [200, 202]);
+  }
+
+  /** Upstream's agent runs a keepalived for each listener; those that are not wanted any more are told by its list. */
+  async #putLvs(amphora: Amphora, wanted: WantedDatagram | null, revision: number, signal: AbortSignal): Promise<void> {
+    this.#memory.noteDatagram(amphora.id, null);
+    const listed = await this.#expect(amphora, { method: 'GET', path: agentPaths.listeners, signal }, [200]);
+    const lvs = wanted?.lvs ?? [];
+    for (const { uuid, type } of read<readonly ListenerEntry[]>(amphora, listed))
+      if (isLvs(type) && !lvs.some(({ id }) => id === uuid))
+        await this.#expect(amphora, change('DELETE', agentPaths.listener(uuid), revision, signal), [200, 202, 404]);
+    for (const { id, text } of lvs) {
+      await this.#expect(amphora, change('PUT', agentPaths.udpListener(amphora.id, id), revision, signal, text), [200, 202]);
+      await this.#expect(amphora, change('PUT', agentPaths.service(id, 'reload'), revision, signal), [200, 202]);
+    }
+    this.#memory.noteDatagram(amphora.id, wanted?.md5 ?? null);
   }
 
   async putCertificate(amphora: Amphora, pem: string, revision: number, signal: AbortSignal): Promise<void> {
@@ -258,6 +291,7 @@ export class AgentClient implements AmphoraAgents {
     const held = await this.#expect(amphora, haproxy, [200, 404]);
     // Its list of listeners calls all ACTIVE that are in the file; only this one looks for processes.
     const details = await this.#expect(amphora, { method: 'GET', path: agentPaths.details, signal }, [200]);
+    const { haproxy_count, lvs_listener_process_count } = read<AgentDetails>(amphora, details);
     const md5 = held.status === 404 ? null : (held.etag ?? '').replaceAll(/^W\/|"/gu, '');
     return {
       api_version: info.api_version,
@@ -265,8 +299,8 @@ export class AgentClient implements AmphoraAgents {
       capabilities: [],
       revision: 0,
       configuration_md5: md5 === null || this.#memory.hasLoaded(amphora.id, md5) ? md5 : 'unknown',
-      datagram_md5: null,
-      running: read<AgentDetails>(amphora, details).haproxy_count > 0,
+      datagram_md5: lvs_listener_process_count > 0 ? (this.#memory.datagram(amphora.id) ?? 'unknown') : null,
+      running: haproxy_count > 0,
       plugged: this.#memory.plugged(amphora.id),
       maxconn_limit: null,
       ping_command: `${this.#options.base_path}/ping-wrapper.sh`,
@@ -279,6 +313,9 @@ export class AgentClient implements AmphoraAgents {
     };
   }
 }
+
+/** Upstream's words for listeners that HAProxy does not serve. */
+const isLvs = (type: string): boolean => ['UDP', 'SCTP'].includes(type.toUpperCase());
 
 /** A call that changes something: text as it is, anything else as JSON; the agent refuses it when it knows a higher revision. */
 function change(method: AgentRequest['method'], path: string, revision: number, signal: AbortSignal, body?: string | object): AgentRequest {

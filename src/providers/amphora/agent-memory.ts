@@ -5,6 +5,8 @@ type Memories = {
   readonly plugged: Map<string, readonly string[]>;
   readonly files: Map<string, string>;
   loaded_md5: string | null;
+  /** MD5 of the document of UDP and SCTP listeners that was put. */
+  datagram_md5: string | null;
   /** Which process of the agent it was. */
   boot_id: string | null;
 };
@@ -28,6 +30,11 @@ export class AgentMemory {
     memories.boot_id = boot_id;
   }
 
+  /** Is the agent one that names its process, as only ours does? */
+  isOurs(amphora_id: string): boolean {
+    return (this.#amphorae.get(amphora_id)?.boot_id ?? null) !== null;
+  }
+
   /** HAProxy follows this configuration; null: none any more, or that is about to change. */
   noteLoaded(amphora_id: string, md5: string | null): void {
     this.#of(amphora_id).loaded_md5 = md5;
@@ -36,6 +43,16 @@ export class AgentMemory {
   /** Was this very configuration seen to be loaded? */
   hasLoaded(amphora_id: string, md5: string): boolean {
     return this.#amphorae.get(amphora_id)?.loaded_md5 === md5;
+  }
+
+  /** UDP and SCTP listeners are those of this document; null: none any more, or that is about to change. */
+  noteDatagram(amphora_id: string, md5: string | null): void {
+    this.#of(amphora_id).datagram_md5 = md5;
+  }
+
+  /** MD5 of the document whose listeners were put; null: not known. */
+  datagram(amphora_id: string): string | null {
+    return this.#amphorae.get(amphora_id)?.datagram_md5 ?? null;
   }
 
   /** An interface was plugged with these addresses. */
@@ -62,7 +79,13 @@ export class AgentMemory {
   }
 
   #of(amphora_id: string): Memories {
-    const memories = this.#amphorae.get(amphora_id) ?? { plugged: new Map(), files: new Map(), loaded_md5: null, boot_id: null };
+    const memories = this.#amphorae.get(amphora_id) ?? {
+      plugged: new Map(),
+      files: new Map(),
+      loaded_md5: null,
+      datagram_md5: null,
+      boot_id: null,
+    };
     this.#amphorae.delete(amphora_id);
     this.#amphorae.set(amphora_id, memories);
     const [oldest] = this.#amphorae.keys();

@@ -120,10 +120,8 @@ async function applyToAgent(doing: Doing, step: AgentStep): Promise<void> {
       return undefined;
     case 'delete_configuration':
       return tools.agents.deleteHaproxy(amphora, lb.id, pass.revision, pass.signal);
-    case 'put_datagram': {
-      const text = view.wanted_datagram?.text ?? JSON.stringify({ listeners: [] });
-      return tools.agents.putDatagram(amphora, lb.id, text, pass.revision, pass.signal);
-    }
+    case 'put_datagram':
+      return tools.agents.putDatagram(amphora, lb.id, view.wanted_datagram, pass.revision, pass.signal);
     case 'configure_agent':
       return configureAgent(doing, amphora);
     case 'renew_certificate':

@@ -6,9 +6,9 @@ import { createHash } from 'node:crypto';
 import type { FakeCompute } from '../../cloud/fake/compute.ts';
 import { type Amphora, Retry } from '../../model/index.ts';
 import type { PlugNetworkRequest } from '../../wire/agent-api.ts';
-import { readDatagramConfig } from '../../wire/datagram.ts';
 import type { ListFile } from '../../wire/list-files.ts';
 import { type AmphoraAgents, ConfigRefused, type NamedFile, type ObservedAgent, type VipPlug } from './agent-client.ts';
+import type { WantedDatagram } from './observed.ts';
 
 type Body = {
   revision: number;
@@ -102,8 +102,8 @@ export class FakeAgents implements AmphoraAgents {
     this.#obey(amphora, revision).lists.set(list.name, list.content);
   }
 
-  async putDatagram(amphora: Amphora, _loadbalancer_id: string, text: string, revision: number): Promise<void> {
-    this.#obey(amphora, revision).datagram = readDatagramConfig(text).listeners.length === 0 ? null : text;
+  async putDatagram(amphora: Amphora, _loadbalancer_id: string, wanted: WantedDatagram | null, revision: number): Promise<void> {
+    this.#obey(amphora, revision).datagram = wanted?.text ?? null;
   }
 
   async putCertificate(amphora: Amphora, pem: string, revision: number): Promise<void> {

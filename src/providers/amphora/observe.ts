@@ -19,6 +19,7 @@ import {
   type WantedDatagram,
 } from './observed.ts';
 import { renderDatagram } from './render/datagram.ts';
+import { renderLvs } from './render/lvs.ts';
 import type { SecretOutcomes } from './render/tls-files.ts';
 import { placeSecrets, type SecretReadings, type TlsMaterial } from './tls-material.ts';
 
@@ -102,13 +103,16 @@ async function viewAmphora(
 
 /** What the amphora should pass on. Throws `Terminal` with a listener as owner when its agent cannot. */
 function wantedDatagramOf(tree: LoadBalancerTree, agent: ObservedAgent): WantedDatagram | null {
-  const config = renderDatagram(tree);
+  // Upstream's image has IPVS and keepalived for it.
+  const isUpstream = agent.capabilities.length === 0;
+  const config = renderDatagram(tree, isUpstream);
   const [first] = config.listeners;
   if (first === undefined) return null;
-  if (!agent.capabilities.includes('datagram'))
+  if (!isUpstream && !agent.capabilities.includes('datagram'))
     throw new Terminal({ type: 'listener', id: first.id }, 'The amphora cannot pass on UDP and SCTP.');
   const text = JSON.stringify(config);
-  return { text, md5: createHash('md5').update(text).digest('hex') };
+  const lvs = config.listeners.map((listener) => ({ id: listener.id, text: renderLvs(tree.loadbalancer.id, listener) }));
+  return { text, md5: createHash('md5').update(text).digest('hex'), lvs: isUpstream ? lvs : null };
 }
 
 /** What the amphora should run, with the files for its folder of certificates. */

@@ -20,8 +20,12 @@ export type RenderedConfiguration = Rendered & { readonly md5: string };
 /** The configuration that an amphora should run, and what should be in its folder of certificates, by name. */
 export type WantedConfiguration = RenderedConfiguration & { readonly tls_files: ReadonlyMap<string, WantedFile> };
 
-/** The document of UDP and SCTP listeners, and its MD5. */
-export type WantedDatagram = { readonly text: string; readonly md5: string };
+/** The document of UDP and SCTP listeners, its MD5, and for upstream's agents, which do not read it, a keepalived's configuration for each listener. */
+export type WantedDatagram = {
+  readonly text: string;
+  readonly md5: string;
+  readonly lvs: readonly { readonly id: string; readonly text: string }[] | null;
+};
 
 /** One amphora row beside what exists of it. */
 export type AmphoraView = {

@@ -242,12 +242,14 @@ const cases: readonly {
   },
   {
     name: 'it passes on no datagrams yet',
-    sight: observed([view({ wanted_datagram: { text: '{}', md5: 'd' } })]),
+    sight: observed([view({ wanted_datagram: { text: '{}', md5: 'd', lvs: null } })]),
     expected: ['put_datagram'],
   },
   {
     name: 'it passes on what it should',
-    sight: observed([view({ wanted_datagram: { text: '{}', md5: 'd' }, agent: agent({ datagram_md5: 'd' }) }, { status: 'ALLOCATED' })]),
+    sight: observed([
+      view({ wanted_datagram: { text: '{}', md5: 'd', lvs: null }, agent: agent({ datagram_md5: 'd' }) }, { status: 'ALLOCATED' }),
+    ]),
     expected: [],
   },
   {

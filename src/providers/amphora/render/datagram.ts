@@ -29,8 +29,10 @@ const PERSISTENCE_TIMEOUT = 360;
 /**
  * Renders the document; what is switched off, being deleted or was refused is left out. Throws `Terminal` with its owner for
  * what cannot be served, as `renderHaproxy` does.
+ *
+ * @param has_sctp_probes whether the amphora can ask by SCTP: its image has a program for it, or not
  */
-export function renderDatagram(tree: LoadBalancerTree): DatagramConfig {
+export function renderDatagram(tree: LoadBalancerTree, has_sctp_probes = false): DatagramConfig {
   if (!tree.loadbalancer.admin_state_up) return { listeners: [] };
   const pools = new Map(tree.pools.filter((pool) => pool.admin_state_up && isServed(pool)).map((pool) => [pool.id, pool]));
   const listeners = tree.listeners.filter((each) => each.admin_state_up && isServed(each) && transportOf(each.protocol) !== 'tcp');
@@ -38,17 +40,15 @@ export function renderDatagram(tree: LoadBalancerTree): DatagramConfig {
   const marks = serverNumbers(
     served.flatMap(({ listener, pool }) => (pool?.members ?? []).filter(isServed).map((member) => markKey(listener, member))),
   );
-  return { listeners: served.map(({ listener, pool }) => renderListener(tree, listener, pool, marks)) };
+  return { listeners: served.map(({ listener, pool }) => renderListener(tree, listener, pool, { marks, has_sctp_probes })) };
 }
+
+/** What all listeners are rendered with. */
+type Given = { readonly marks: ReadonlyMap<string, number>; readonly has_sctp_probes: boolean };
 
 const markKey = (listener: Listener, member: Member): string => `${listener.id}:${member.id}`;
 
-function renderListener(
-  tree: LoadBalancerTree,
-  listener: Listener,
-  pool: PoolTree | null,
-  marks: ReadonlyMap<string, number>,
-): DatagramListener {
+function renderListener(tree: LoadBalancerTree, listener: Listener, pool: PoolTree | null, given: Given): DatagramListener {
   const owner: Owner = { type: 'listener', id: listener.id };
   return {
     id: listener.id,
@@ -57,7 +57,7 @@ function renderListener(
     port: listener.protocol_port,
     allowed_cidrs: listener.allowed_cidrs.map((cidr) => checkedCidr(cidr, owner)),
     connection_limit: listener.connection_limit > 0 ? listener.connection_limit : null,
-    pool: pool === null ? null : renderPool(pool, listener, marks),
+    pool: pool === null ? null : renderPool(pool, listener, given),
   };
 }
 
@@ -67,7 +67,7 @@ const algorithms: Readonly<Record<string, DatagramAlgorithm>> = {
   SOURCE_IP: 'source_ip',
 };
 
-function renderPool(pool: PoolTree, listener: Listener, marks: ReadonlyMap<string, number>): DatagramPool {
+function renderPool(pool: PoolTree, listener: Listener, { marks, has_sctp_probes }: Given): DatagramPool {
   const owner: Owner = { type: 'pool', id: pool.id };
   const algorithm = algorithms[pool.lb_algorithm];
   if (algorithm === undefined) throw new Terminal(owner, `the algorithm ${pool.lb_algorithm} is not supported`);
@@ -76,7 +76,7 @@ function renderPool(pool: PoolTree, listener: Listener, marks: ReadonlyMap<strin
     id: pool.id,
     algorithm,
     persistence: persistenceOf(pool, owner),
-    monitor: monitor === null ? null : renderMonitor(monitor),
+    monitor: monitor === null ? null : renderMonitor(monitor, has_sctp_probes),
     members: pool.members.filter(isServed).map((member): DatagramMember => {
       const address = checkedAddress(member.address, { type: 'member', id: member.id });
       return {
@@ -116,9 +116,9 @@ function prefixesOf(granularity: string | null, owner: Owner): { readonly prefix
 
 const probes: Readonly<Record<string, DatagramMonitor['type']>> = { 'UDP-CONNECT': 'udp-connect', TCP: 'tcp', HTTP: 'http' };
 
-function renderMonitor(monitor: HealthMonitor): DatagramMonitor {
+function renderMonitor(monitor: HealthMonitor, has_sctp_probes: boolean): DatagramMonitor {
   const owner: Owner = { type: 'healthmonitor', id: monitor.id };
-  const type = probes[monitor.type];
+  const type = monitor.type === 'SCTP' && has_sctp_probes ? 'sctp' : probes[monitor.type];
   if (type === undefined)
     throw new Terminal(owner, `health monitors of type ${monitor.type} are not supported: the kernel of amphorae has no SCTP`);
   const codes = statusCodes(monitor.expected_codes ?? '200', owner)
