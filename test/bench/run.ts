@@ -10,6 +10,7 @@ import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { runIsolated, whyNotIsolated } from '../../tools/suite/isolate.ts';
+import { changes } from './changes.ts';
 import { control } from './control.ts';
 import { create } from './create.ts';
 import { tableText } from './figures.ts';
@@ -21,7 +22,7 @@ import { takeDown } from './scope.ts';
 import { start } from './start.ts';
 import { traffic } from './traffic.ts';
 
-const parts: readonly BenchPart[] = [start, create, control, heartbeats, traffic, l7];
+const parts: readonly BenchPart[] = [start, create, control, heartbeats, traffic, l7, changes];
 
 const { values } = parseArgs({
   options: {
