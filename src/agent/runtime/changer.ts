@@ -1,7 +1,6 @@
 /** Changes a running worker by commands where that can be done, and keeps what it then holds. */
 import { readFile } from 'node:fs/promises';
 import type { Log } from '../log.ts';
-import { readConfig } from '../../wire/haproxy-text.ts';
 import type { Held, HeldFile } from './held.ts';
 import { planRuntime } from './plan.ts';
 import { parseServerLine } from './server-line.ts';
@@ -9,6 +8,7 @@ import { Session } from './session.ts';
 import type { RuntimePlan, ServerLines, Step, TlsHeld } from './steps.ts';
 import { carryOut, viewWorker } from './worker.ts';
 import type { Outcome, WorkerView } from './worker.ts';
+import { sectionsOf } from './sections.ts';
 
 /** What a worker is to hold. */
 export type Wanted = Pick<Held, 'text' | 'md5' | 'fingerprint' | 'certificates'> & {
@@ -118,7 +118,7 @@ function linesAfter(held: Held, busy: readonly string[]): ServerLines {
 /** Words of all servers of a configuration, by `<backend>/<server>`; none when it cannot be read. */
 export function serversIn(config: string): Readonly<Record<string, readonly string[]>> {
   const servers: Record<string, readonly string[]> = {};
-  for (const section of readConfig(config) ?? [])
+  for (const section of sectionsOf(config) ?? [])
     for (const { tokens } of section.lines)
       if (section.kind === 'backend' && parseServerLine(tokens) !== undefined) servers[`${section.name}/${tokens[1]}`] = tokens;
   return servers;

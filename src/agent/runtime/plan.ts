@@ -5,7 +5,6 @@
  * finishes one that was broken off, and repairs what went astray. All else is compared with the configuration that the worker
  * holds, which it cannot tell. Whatever is not understood is a reload, which is always right.
  */
-import { readConfig } from '../../wire/haproxy-text.ts';
 import type { ConfigSection } from '../../wire/haproxy-text.ts';
 import { parseListName } from '../../wire/list-files.ts';
 import type { ListKind } from '../../wire/list-files.ts';
@@ -15,10 +14,11 @@ import { parseServerLine } from './server-line.ts';
 import { planServers } from './plan-servers.ts';
 import { planTls } from './plan-tls.ts';
 import { withoutVersions } from './words.ts';
+import { sectionsOf } from './sections.ts';
 
 /** Makes the plan. */
 export function planRuntime(input: PlanInput): RuntimePlan {
-  const [held, wanted] = [readConfig(input.held), readConfig(input.wanted)];
+  const [held, wanted] = [sectionsOf(input.held), sectionsOf(input.wanted)];
   if (held === undefined || wanted === undefined) return reload('the configuration has lines that this agent does not understand');
   const pairs = pairSections(held, wanted);
   if (typeof pairs === 'string') return reload(pairs);

@@ -57,6 +57,8 @@ const arities: Readonly<Record<string, number>> = {
   rise: 1,
   'send-proxy': 0,
   'send-proxy-v2': 0,
+  'send-proxy-v2-ssl': 0,
+  'send-proxy-v2-ssl-cn': 0,
   sni: 1,
   ssl: 0,
   'ssl-max-ver': 1,

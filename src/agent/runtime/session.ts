@@ -45,8 +45,13 @@ export class Session {
   /** Opens one. Throws `SessionError`. */
   static async open(path: string): Promise<Session> {
     const session = new Session(connect(path));
-    await session.#exchange(['prompt']);
-    return session;
+    try {
+      await session.#exchange(['prompt']);
+      return session;
+    } catch (error) {
+      session.end();
+      throw error;
+    }
   }
 
   /** One command and its answer. Throws `SessionError`. */

@@ -1,7 +1,7 @@
 /** What the files of a load balancer say that HAProxy is to hold. */
 import { createHash } from 'node:crypto';
 import { readdir, readFile, stat } from 'node:fs/promises';
-import { readConfig } from '../../wire/haproxy-text.ts';
+import { sectionsOf } from './sections.ts';
 import { parseTlsFileName } from '../../wire/tls-files.ts';
 import { readIfThere } from '../files.ts';
 import { loadBalancerPlaces } from '../places.ts';
@@ -34,7 +34,7 @@ export async function wantedOf(places: Places, loadbalancer_id: string, text: st
 async function crtListsOf(text: string): Promise<ReadonlyMap<string, readonly string[]>> {
   const found = new Map<string, readonly string[]>();
   // Reading a whole configuration takes a millisecond per thousand lines; most have no TLS.
-  const references = text.includes(' crt-list ') ? tlsReferences(readConfig(text) ?? []) : [];
+  const references = text.includes(' crt-list ') ? tlsReferences(sectionsOf(text) ?? []) : [];
   for (const { kind, path } of references) {
     const content = kind === 'crt-list' ? await readIfThere(path) : undefined;
     if (content !== undefined)
