@@ -124,6 +124,18 @@ test('controllers read what the project shares, and what somebody named who may 
   await secrets.readAuthorities(id, ours);
 });
 
+test('a load balancer that may not read a secret does not keep it from being deleted', async (t) => {
+  const manager = openTestKeyManager(await withDatabase(t));
+  const { keyManager, secrets } = manager;
+  const [bundle, container] = [await putSecret(manager, 'x'), await putContainer(manager, { certificate: 'c', key: 'k' })];
+  await secrets.recordUses({ id: '11111111-2222-4333-8444-555555555555', project_id: 'other' }, [bundle, container]);
+  const parts = (await keyManager.findContainer(container.split('/').at(-1) ?? '')) ?? assert.fail();
+  for (const id of [bundle, parts.id, ...parts.secret_refs.map(({ secret_id }) => secret_id)])
+    assert.deepEqual(await keyManager.listConsumers(id), []);
+  await keyManager.deleteSecret((await keyManager.findSecret(bundle)) ?? assert.fail());
+  assert.equal(await keyManager.readPayload(bundle), null);
+});
+
 test('what load balancers use outlives its deletion and its expiry, and goes with the last of them', async (t) => {
   const clock = new FakeClock();
   const manager = openTestKeyManager(await withDatabase(t), { clock });

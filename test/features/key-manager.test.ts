@@ -306,6 +306,9 @@ test('who may do what: roles, owner, administrators, private secrets and ACLs', 
   assert.deepEqual(await statuses('GET', path), priv);
   assert.deepEqual(await statuses('GET', `${path}/payload`), priv);
   assert.deepEqual((await km('GET', `${path}/acl`)).body.read.users, ['guest']);
+  const shared = async (token: string) =>
+    (await km('GET', '/v1/secrets?acl_only=true', { token })).body.secrets.map((each: { secret_ref: string }) => each.secret_ref);
+  assert.deepEqual([await shared('guest'), await shared('colleague')], [[ref], []]);
   assert.equal((await km('PUT', `${path}/acl`, { token: 'guest', body: { read: { 'project-access': true } } })).status, 403);
   assert.equal((await km('DELETE', path, { token: 'guest' })).status, 403);
   assert.equal((await km('DELETE', path, { token: 'colleague' })).status, 403);

@@ -31,7 +31,9 @@ export function addSecretRoutes(scope: FastifyInstance, context: SecretsContext)
     const caller = await callerOf(context, request);
     requireList(caller, 'Secret(s) retrieval');
     const query = queryOf(request);
-    const page = pageOf(selected(await keyManager.listSecrets(caller.project_id), query), query);
+    const isShared = textIn(query, 'acl_only')?.toLowerCase() === 'true' && caller.user_id !== null;
+    const all = isShared ? await keyManager.listShared(caller.user_id) : await keyManager.listSecrets(caller.project_id);
+    const page = pageOf(selected(all, query), query);
     const consumers = await consumersIn(context, request, page.items);
     const show = (secret: StoredSecret): object => secretBody(context, request, secret, consumers?.get(secret.id));
     return pageBody('secrets', page, show, (text) => linkTo(context, request, `/secrets${text}`));

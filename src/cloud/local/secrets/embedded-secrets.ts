@@ -106,26 +106,22 @@ async function secretNamed(container: StoredContainer, name: string, find: (id: 
 const missing = (ref: string): UnusableSecret =>
   new UnusableSecret(ref, 'not found', `There is no secret ${ref} that this project may use.`);
 
-/** A load balancer uses a container and every secret in it. */
+/** A load balancer uses a container and every secret in it; what it may not read it does not keep from being deleted. */
 async function enter(keyManager: KeyManager, use: Use): Promise<void> {
   const { loadbalancer_id, project_id } = use;
   const id = parseSecretRef(use.ref)?.id;
   if (id === undefined) return;
-  const ofSecret = {
-    project_id,
-    loadbalancer_id,
-    fields: { service: 'octavia', resource_type: 'loadbalancers', resource_id: loadbalancer_id },
+  const add = async (entity: Entity | null, fields: Readonly<Record<string, string>>): Promise<boolean> => {
+    if (entity === null || !(await isOpenTo(keyManager, entity, { by: 'controller', project_id }))) return false;
+    await keyManager.addConsumer(entity.id, { project_id, loadbalancer_id, fields });
+    return true;
   };
-  if ((await keyManager.findSecret(id)) !== null) await keyManager.addConsumer(id, ofSecret);
+  const ofSecret = (resource_type: string) => ({ service: 'octavia', resource_type, resource_id: loadbalancer_id });
+  await add(await keyManager.findSecret(id), ofSecret('loadbalancers'));
   const container = await keyManager.findContainer(id);
-  if (container === null) return;
-  const fields = { name: 'octavia', URL: `octavia/loadbalancers/${loadbalancer_id}/${id}` };
-  await keyManager.addConsumer(id, { project_id, loadbalancer_id, fields });
-  for (const { secret_id } of container.secret_refs) {
-    // Named by its container, so that the secret stays a consumer's while another reference of the load balancer uses it alone.
-    const inside = { ...ofSecret.fields, resource_type: `loadbalancers via ${id}` };
-    if ((await keyManager.findSecret(secret_id)) !== null) await keyManager.addConsumer(secret_id, { ...ofSecret, fields: inside });
-  }
+  if (container === null || !(await add(container, { name: 'octavia', URL: `octavia/loadbalancers/${loadbalancer_id}/${id}` }))) return;
+  // Named by its container, so that the secret stays a consumer's while another reference of the load balancer uses it alone.
+  for (const { secret_id } of container.secret_refs) await add(await keyManager.findSecret(secret_id), ofSecret(`loadbalancers via ${id}`));
 }
 
 /** Takes the load balancer off, and removes for good what was deleted meanwhile and nobody uses any more. */

@@ -87,6 +87,13 @@ function secretsOf({ store, sealer, now }: Parts) {
       return (await store.list<StoredSecret>('secrets.secret', ofProject(project_id))).filter(isLive);
     },
 
+    /** Secrets whose ACL names the user, whoever's they are. */
+    async listShared(user_id: string): Promise<readonly StoredSecret[]> {
+      const named = (await store.list<Acl>('secrets.acl')).filter(({ users }) => users.includes(user_id));
+      const found = await Promise.all(named.map(({ id }) => store.get<StoredSecret>('secrets.secret', id)));
+      return found.filter((secret) => secret !== null && isLive(secret)) as StoredSecret[];
+    },
+
     /** Gives a secret its payload. Throws `Fault` 409 when it has one, 404 when it is gone. */
     async putPayload(secret: StoredSecret, payload: Payload): Promise<void> {
       const changed = { ...secret, content_type: payload.content_type, updated: now() };
