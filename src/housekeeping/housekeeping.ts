@@ -8,6 +8,7 @@ import { askForPasses, claimDueCertificates, listSettled, restartForgotten } fro
 import { type Clock, systemClock } from '../lib/clock.ts';
 import type { Logger } from '../lib/log.ts';
 import { type Job, runPeriodically } from './periodic.ts';
+import { tellingExpiry } from './expiring.ts';
 import { watchingSecrets } from './renewals.ts';
 import { Sweep } from './sweep.ts';
 
@@ -84,7 +85,10 @@ function jobsOf(options: Running): Job[] {
     ...job('forgotten', forgotten_interval, () => restart(options)),
     ...(secrets === undefined
       ? []
-      : job('secrets', secret_interval, watchingSecrets({ ...options, secrets, wake: (id) => options.wake?.(id) }))),
+      : [
+          ...job('secrets', secret_interval, watchingSecrets({ ...options, secrets, wake: (id) => options.wake?.(id) })),
+          ...job('expiry', options.cert_interval, tellingExpiry({ ...options, secrets })),
+        ]),
     ...job('drift', drift_interval, driftChecks(options)),
   ];
 }

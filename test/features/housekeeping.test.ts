@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { randomUUID } from 'node:crypto';
+import { randomUUID, X509Certificate } from 'node:crypto';
 import { describe, it, type TestContext } from 'node:test';
 import { FakeCompute } from '../../src/cloud/fake/compute.ts';
 import { FakeSecrets } from '../../src/cloud/fake/secrets.ts';
@@ -12,7 +12,9 @@ import { runPeriodically } from '../../src/housekeeping/periodic.ts';
 import { Sweep, type SweepOptions } from '../../src/housekeeping/sweep.ts';
 import { FakeClock } from '../../src/lib/clock.ts';
 import { recordingLogger, silentLogger } from '../../src/lib/log.ts';
+import { Secret } from '../../src/lib/secret.ts';
 import { withDatabase } from '../support/database.ts';
+import { fixture, fixtureText } from '../support/tls-fixtures.ts';
 import { insert, plant, until } from './health-fixture.ts';
 
 /** `[house_keeping]` as it is by default. */
@@ -367,7 +369,7 @@ describe('housekeeping: secrets', () => {
   it('gives work to load balancers whose secrets were renewed, and not to others or for what is gone', async (t) => {
     const secrets = new FakeSecrets();
     const wake: string[] = [];
-    const jobs = { jobs: 4, secrets, wake: (id: string) => void wake.push(id) };
+    const jobs = { jobs: 5, secrets, wake: (id: string) => void wake.push(id) };
     const { db, start, round } = await withHousekeeping(t, jobs);
     const tls = { protocol: 'TERMINATED_HTTPS', protocol_port: 443 } as const;
     const [one, two, three] = [await plant(db), await plant(db), await plant(db)];
@@ -389,5 +391,44 @@ describe('housekeeping: secrets', () => {
     secrets.putPayload('c', 'renewed');
     await round(60_000);
     assert.deepEqual(wake.slice(1).toSorted(), [two.loadbalancer, three.loadbalancer].toSorted());
+  });
+
+  it('tells of certificates and authorities that end soon, or cannot be read any more, with the load balancer', async (t) => {
+    const secrets = new FakeSecrets();
+    const { log, lines } = recordingLogger();
+    const ends_ms = Date.parse(new X509Certificate(fixture('rsa.crt')).validTo);
+    const clock = new FakeClock(ends_ms - 15 * 86_400_000);
+    const few = { cleanup_interval: 86_400, forgotten_interval: 0, secret_interval: 0, cert_interval: 21_600 };
+    const { db, start, round } = await withHousekeeping(t, { jobs: 3, secrets, log, clock, ...few });
+    const { loadbalancer } = await plant(db);
+    const refs = { default_tls_container_ref: 'web', client_ca_tls_container_ref: 'issuer', client_crl_container_ref: 'list' };
+    await db.tx((tx) =>
+      insert(tx, 'listener', {
+        protocol: 'TERMINATED_HTTPS',
+        protocol_port: 443,
+        id: randomUUID(),
+        loadbalancer_id: loadbalancer,
+        ...refs,
+      }),
+    );
+    secrets.putCertificate('web', { certificate: fixtureText('rsa.crt'), key: new Secret(fixtureText('rsa.key')) });
+    secrets.putPayload('issuer', fixture('issuer.crt'));
+    secrets.putPayload('list', fixture('issuer.crl'));
+    const told = () =>
+      lines.filter(({ loadbalancer_id }) => loadbalancer_id === loadbalancer).map(({ ref, msg }) => `${String(ref)}: ${String(msg)}`);
+    start();
+    await round(1000);
+    assert.deepEqual(told(), []);
+    await round(2 * 86_400_000 - 3_600_000);
+    const soon = 'a certificate of a load balancer ends soon';
+    // At a look every six hours the same is told once a day.
+    assert.deepEqual(told().toSorted(), [`issuer: ${soon}`, `web: ${soon}`]);
+    secrets.remove('web');
+    lines.length = 0;
+    await round(14 * 86_400_000);
+    assert.deepEqual([...new Set(told())].filter((line) => !line.endsWith(soon)).toSorted(), [
+      'issuer: a certificate of a load balancer has ended',
+      'web: a secret that a load balancer uses cannot be read any more',
+    ]);
   });
 });
