@@ -197,7 +197,9 @@ async function makePort(call: Call, loadbalancer: LoadBalancer): Promise<Port> {
   if (!loadbalancer.vip_port_owned && loadbalancer.vip_port_id !== null) {
     const port = await catalog.findPort(loadbalancer.vip_port_id, null);
     if (port === null) throw new Fault(400, `Port ${loadbalancer.vip_port_id} not found.`);
-    return port;
+    // From now on it is found by its device, as ours are; a worker does the same when this is interrupted.
+    const { device_id, device_owner } = vipPortSpec(loadbalancer);
+    return ports.updatePort(port.id, { device_id, device_owner });
   }
   return ports.createPort(vipPortSpec(loadbalancer));
 }

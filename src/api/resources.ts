@@ -167,7 +167,7 @@ export const l7rules: Resource = {
   relations: l7ruleRelations,
   groupings: [tags],
   shown: { tags: relatedList(0) },
-  alsoFilters: [],
+  alsoFilters: ['l7policy_id'],
 };
 
 /** Amphorae, for administrators. */

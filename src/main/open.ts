@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { dirname } from 'node:path';
 import type { FastifyInstance } from 'fastify';
 import { defaultServices, keyManagerService } from '../api/identity/catalog.ts';
+import { registerNoAuthProjects } from '../api/identity/noauth-projects.ts';
 import { registerIdentity } from '../api/identity/register.ts';
 import { registerNetwork } from '../api/network/register.ts';
 import { FakeCompute } from '../cloud/fake/compute.ts';
@@ -60,8 +61,10 @@ export async function open(config: Config, state: State, base_url: string, log: 
     // With a Keystone, networks are looked up where its catalog says.
     if (network !== null && config.api_settings.auth_strategy !== 'keystone') {
       facades.push((app) => registerNetwork(app, { network, identity: identity.identity, base_url: config.api_settings.api_base_uri }));
-      if (config.api_settings.auth_strategy === 'noauth')
+      if (config.api_settings.auth_strategy === 'noauth') {
         facades.push((app) => registerNetwork(app, { network, identity: identity.identity, base_url: null, prefix: '' }));
+        facades.push(registerNoAuthProjects);
+      }
     }
     const heartbeat_address = local === null ? config.health_manager.bind_ip : local.management_gateway;
     return {

@@ -5,113 +5,8 @@
 # everything the client can show, and deletes it all. Each command is printed with what it printed. With STATE, the state folder of
 # controllers that run (npm start), it uses those; without, it starts some of its own and destroys them. Ends with 77 when the client is
 # not installed (Debian: apt-get install --no-install-recommends python3-openstackclient python3-octaviaclient).
-set -euo pipefail
+source "$(dirname "$0")/support/client.bash"
 
-root=$(cd "$(dirname "$0")/../.." && pwd)
-work=$(mktemp -d)
-state=${1-}
-controllers=''
-members=()
-
-fail() { printf '\nFAILED: %s\n' "$*" >&2; exit 1; }
-say() { printf '\n# %s\n' "$*"; }
-
-# Everything that was started ends with the script.
-clean() {
-  local code=$?
-  trap - EXIT
-  kill "${members[@]}" $(jobs -p) 2>/dev/null || :
-  if [ -n "$controllers" ]; then
-    kill -9 "$controllers" 2>/dev/null && wait "$controllers" 2>/dev/null || :
-    [ "$code" = 0 ] || tail -n 30 "$work/controllers" >&2
-    OCTAVIA_STATE_DIR=$state "$root/node_modules/.bin/node" "$root/src/main/destroy.ts" || code=1
-  fi
-  rm -rf "$work"
-  exit "$code"
-}
-trap clean EXIT
-
-command -v openstack >/dev/null && openstack loadbalancer --help >/dev/null 2>&1 || {
-  echo 'the openstack client with its load-balancer plug-in is not installed'
-  exit 77
-}
-
-free_port() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
-
-start_controllers() {
-  local port
-  [ "$(id -u)" = 0 ] || { echo 'not root: controllers with amphorae on this machine cannot be started'; exit 77; }
-  port=$(free_port)
-  state=$work/state
-  OCTAVIA_STATE_DIR=$state OCTAVIA_BIND=127.0.0.1:$port OCTAVIA_CONFIG='' \
-    "$root/node_modules/.bin/node" "$root/src/main/all.ts" >"$work/controllers" 2>&1 &
-  controllers=$!
-  for _ in $(seq 300); do
-    if curl -fsS -o /dev/null "http://127.0.0.1:$port/healthcheck" 2>/dev/null; then return; fi
-    kill -0 "$controllers" 2>/dev/null || fail 'the controllers ended'
-    sleep 0.1
-  done
-  fail 'the controllers are not ready after 30 seconds'
-}
-
-# --- the client ------------------------------------------------------------------------------------------------------
-
-os() { printf '\n$ openstack %s\n' "$*"; openstack "$@"; }
-# One value, without telling.
-value() { local column=$1; shift; openstack "$@" -f value -c "$column"; }
-
-# Commands that only look run side by side, two or three at a time is what two processors take; `gather` prints them in order.
-pending=()
-later() {
-  local file
-  file=$(mktemp -p "$work")
-  os "$@" >"$file" 2>&1 &
-  pending+=("$! $file $*")
-}
-gather() {
-  local each pid file rest failed=''
-  for each in "${pending[@]}"; do
-    read -r pid file rest <<<"$each"
-    wait "$pid" || failed="$failed; openstack $rest"
-    cat "$file"
-  done
-  pending=()
-  [ -z "$failed" ] || fail "${failed#; }"
-}
-
-# --- members and requests --------------------------------------------------------------------------------------------
-
-member_program='
-import http.server, socket, sys
-name, address, port = sys.argv[1:]
-class Member(http.server.BaseHTTPRequestHandler):
-    def do_GET(self):
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(name)))
-        self.end_headers()
-        self.wfile.write(name.encode())
-    def log_message(self, *words):
-        pass
-class Server(http.server.ThreadingHTTPServer):
-    address_family = socket.AF_INET6 if ":" in address else socket.AF_INET
-Server((address, int(port)), Member).serve_forever()
-'
-# start_member NAME ADDRESS PORT: its process id is in $started.
-start_member() {
-  # Health checks hang up before the answer is read: not worth a word.
-  python3 -c "$member_program" "$@" 2>/dev/null &
-  started=$!
-  members+=("$started")
-  for _ in $(seq 100); do
-    if curl -fsS -o /dev/null --max-time 1 "http://$(bracketed "$2"):$3/" 2>/dev/null; then return; fi
-    sleep 0.05
-  done
-  fail "member $1 does not listen on $2 port $3"
-}
-
-bracketed() { case $1 in *:*) printf '[%s]' "$1" ;; *) printf %s "$1" ;; esac; }
-# One request; "failed" for what is no answer.
-ask() { curl -fsS --max-time 2 "http://$(bracketed "$1")/" 2>/dev/null || printf failed; }
 ask_many() { local names=''; for _ in $(seq "$2"); do names="$names $(ask "$1")"; done; printf %s "${names# }"; }
 # Waits up to ten seconds until both members answer.
 until_both() {
@@ -224,10 +119,8 @@ remove() {
   [ "$(ask "$vip")" = failed ] || fail "$vip still answers"
 }
 
-[ -n "$state" ] || start_controllers
-export OS_CLIENT_CONFIG_FILE=$state/clouds.yaml OS_CLOUD=octavia
-unset OS_TOKEN OS_AUTH_URL OS_USERNAME OS_PASSWORD OS_PROJECT_NAME
-say "OS_CLIENT_CONFIG_FILE=$OS_CLIENT_CONFIG_FILE OS_CLOUD=$OS_CLOUD"
+use_client
+use_controllers "$@"
 
 run=client-$$
 port=$((20000 + RANDOM % 10000))

@@ -263,6 +263,8 @@ test('rules are checked by type and comparison in the words of the reference', a
   );
   assert.equal((await api.call('GET', `/l7policies/${id}/rules?type=COOKIE&key=k`)).body.rules.length, 1);
   assert.equal((await api.call('GET', `/l7policies/${id}/rules?tags=t`)).body.rules.length, 1);
+  // As openstacksdk asks.
+  assert.equal((await api.call('GET', `/l7policies/${id}/rules?l7policy_id=${id}`)).body.rules.length, list.rules.length);
 });
 
 test('an update of a rule is checked as the whole it makes, and the policy is busy meanwhile', async (t) => {

@@ -31,6 +31,7 @@ test('the network of a VIP on this machine', { skip: namespacesUnavailable() }, 
   const stories: Readonly<Record<string, (world: World, t: TestContext) => Promise<void>>> = {
     'security groups of the VIP decide who gets in, by their rules as they are now': securityGroups,
     'a bandwidth limit slows the VIP down, follows its rule, and goes with the policy': bandwidth,
+    'a port that the user brought carries the VIP, cannot be taken away meanwhile, and is the user’s again afterwards': userPort,
     'a floating IP leads to the load balancer from here, from another machine and from a tenant’s': floatingIp,
     'a floating IP outlives a killed controller and rules that were lost, and is free when its load balancer is gone': floatingIpSurvives,
   };
@@ -59,6 +60,21 @@ async function securityGroups({ stage: { client }, lb }: World): Promise<void> {
   await setVip(client, lb, { vip_sg_ids: null });
   assert.equal(await ask(vipOf(lb)), 'blue');
   await client.call('DELETE', `${net}/security-groups/${security_group.id}`);
+}
+
+async function userPort({ stage: { client, subnet, green } }: World): Promise<void> {
+  type Port = { id: string; device_id: string; fixed_ips: { ip_address: string }[] };
+  const body = { port: { network_id: subnet.network_id, fixed_ips: [{ subnet_id: subnet.id }] } };
+  const { port } = await client.call<{ port: Port }>('POST', `${net}/ports`, body);
+  const tree = wholeTree('own-port', subnet.id, [asMember(green)]) as Record<string, unknown>;
+  const lb = await makeLoadBalancer(client, { ...tree, vip_port_id: port.id });
+  assert.deepEqual([lb.vip_port_id, lb.vip_address], [port.id, port.fixed_ips[0]?.ip_address]);
+  assert.equal(await ask(vipOf(lb)), 'green');
+  assert.equal((await client.send('DELETE', `${net}/ports/${port.id}`)).status, 409);
+  await removeLoadBalancer(client, lb.id);
+  const after = await client.call<{ port: Port }>('GET', `${net}/ports/${port.id}`);
+  assert.deepEqual([after.port.device_id, after.port.fixed_ips], ['', port.fixed_ips]);
+  await client.call('DELETE', `${net}/ports/${port.id}`);
 }
 
 async function bandwidth({ stage: { client, state_id }, lb }: World): Promise<void> {

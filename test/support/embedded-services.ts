@@ -5,6 +5,7 @@ import Fastify from 'fastify';
 import type { FastifyInstance } from 'fastify';
 import { defaultServices, keyManagerService } from '../../src/api/identity/catalog.ts';
 import { registerIdentity } from '../../src/api/identity/register.ts';
+import { registerNoAuthProjects } from '../../src/api/identity/noauth-projects.ts';
 import { registerNetwork } from '../../src/api/network/register.ts';
 import { registerSecrets } from '../../src/api/secrets/register.ts';
 import { versionList } from '../../src/api/http/versions.ts';
@@ -80,6 +81,7 @@ export async function withEmbeddedServices(
   if (options.noauth === true) {
     app.get('/', (request) => Promise.resolve(versionList(`http://${request.host}`)));
     registerNetwork(app, { network, identity: createNoAuth(), prefix: '' });
+    registerNoAuthProjects(app);
   }
   registerNetwork(app, { network, identity });
   t.after(() => app.close());

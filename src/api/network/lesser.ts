@@ -57,7 +57,7 @@ const quotaKinds = [
 export function addEmptyKinds(scope: FastifyInstance, context: NetworkContext): void {
   scope.get('/availability_zones', async (request) => {
     await callerOf(context, request);
-    const zone = { name: 'nova', state: 'available' };
+    const zone = { name: 'local', state: 'available' };
     return { availability_zones: ['network', 'router'].map((resource) => ({ ...zone, resource })) };
   });
   for (const [path, plural] of emptyKinds) {

@@ -36,7 +36,7 @@ export function routersOf({ network }: NetworkContext): Collection<Router> {
         ha: false,
         distributed: false,
         flavor_id: null,
-        availability_zones: ['nova'],
+        availability_zones: ['local'],
         availability_zone_hints: [],
         tags: [],
         created_at: '2026-01-01T00:00:00Z',

@@ -87,7 +87,8 @@ async function getSubnet({ catalog, project_id }: Search, id: string): Promise<S
 async function byPort(search: Search, asked: Asked, vip_port_id: string): Promise<Place> {
   const port = await search.catalog.findPort(vip_port_id, search.project_id);
   if (port === null) throw missing('Port', vip_port_id);
-  if (port.device_id !== '') throw refusal('Port is already used by a device.');
+  // One that carries another load balancer is a conflict, which the rows tell.
+  if (port.device_id !== '' && !port.device_id.startsWith('lb-')) throw refusal('Port is already used by a device.');
   if (asked.vip_subnet_id !== null) await getSubnet(search, asked.vip_subnet_id);
   const { subnet_id, ip_address } = addressOnPort(asked, port);
   return {

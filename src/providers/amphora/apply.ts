@@ -163,8 +163,10 @@ async function renewCertificate(doing: Doing, amphora: Amphora): Promise<void> {
   await pass.write((tx) => setAmphora(tx, doing, amphora.id, { cert_busy: false, ...certificateFields(certificate) }));
 }
 
-async function createVipPort({ tools, pass }: Doing): Promise<void> {
+async function createVipPort(doing: Doing): Promise<void> {
+  const { tools, pass } = doing;
   const lb = pass.tree.loadbalancer;
+  if (!lb.vip_port_owned && lb.vip_port_id !== null) return adoptVipPort(doing, lb.vip_port_id);
   if (lb.vip_network_id === null) throw new Terminal({ type: 'loadbalancer', id: lb.id }, 'The load balancer has no VIP network.');
   const fixed_ips =
     lb.vip_subnet_id === null ? [] : [{ subnet_id: lb.vip_subnet_id, ...(lb.vip_address === null ? {} : { ip_address: lb.vip_address }) }];
@@ -199,6 +201,18 @@ async function createVipPort({ tools, pass }: Doing): Promise<void> {
       additional_vips,
     }),
   );
+}
+
+/** The port that the user brought; released, it is his again. */
+async function adoptVipPort({ tools, pass }: Doing, port_id: string): Promise<void> {
+  const { id } = pass.tree.loadbalancer;
+  const port = await tools.catalog.findPort(port_id, null);
+  const isFree = port !== null && (port.device_id === '' || port.device_id === vipDevice(id));
+  if (!isFree) {
+    const reason = port === null ? 'is gone' : 'belongs to another device';
+    throw new Terminal({ type: 'loadbalancer', id }, `The VIP port ${port_id} ${reason}.`);
+  }
+  await refusedIsTerminal(id, () => tools.ports.updatePort(port_id, { device_id: vipDevice(id), device_owner: vipPortOwner }));
 }
 
 async function updatePort({ tools, pass }: Doing, port_id: string): Promise<void> {
