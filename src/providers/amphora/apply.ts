@@ -374,7 +374,9 @@ async function deleteInstance(doing: Doing, compute_id: string, amphora_id: stri
 
 async function allocate(doing: Doing, amphora_id: string): Promise<void> {
   await doing.pass.write(async (tx) => {
-    await setAmphora(tx, doing, amphora_id, { status: 'ALLOCATED', vrrp_interface: 'eth1' });
+    // Only of a pair is it of interest where VRRP speaks.
+    const vrrp_interface = doing.pass.tree.loadbalancer.topology === 'ACTIVE_STANDBY' ? 'eth1' : null;
+    await setAmphora(tx, doing, amphora_id, { status: 'ALLOCATED', vrrp_interface });
     await freeBuildSlot(tx, amphora_id);
     await recordHeard(tx, amphora_id, doing.tools.now());
   });
