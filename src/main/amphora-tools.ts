@@ -14,6 +14,7 @@ import type { Tools } from '../providers/amphora/apply.ts';
 import { issueCertificate, type Pki } from '../providers/amphora/pki.ts';
 import { renderHaproxy } from '../providers/amphora/render/haproxy.ts';
 import { TlsMaterial } from '../providers/amphora/tls-material.ts';
+import { clampTeller } from './clamps.ts';
 import { computeDefaults, planLimits, renderSettings } from './settings.ts';
 
 /** The cloud that amphorae run in. */
@@ -46,7 +47,8 @@ export function openAgents(config: Config, pki: Pki, log: Logger): AgentClient {
 }
 
 /** Puts the tools together. */
-export function amphoraTools(config: Config, cloud: AmphoraCloud, agents: AmphoraAgents, pki: Pki, clock: Clock): Tools {
+export function amphoraTools(config: Config, cloud: AmphoraCloud, agents: AmphoraAgents, pki: Pki, clock: Clock, log: Logger): Tools {
+  const tellClamps = clampTeller(log);
   const told = {
     debug: config.DEFAULT.debug,
     haproxy_amphora: config.haproxy_amphora,
@@ -64,6 +66,7 @@ export function amphoraTools(config: Config, cloud: AmphoraCloud, agents: Amphor
     now: () => clock.now(),
     newId: randomUUID,
     render(tree, amphora, agent, secrets) {
+      tellClamps(tree, amphora, agent.maxconn_limit);
       const rendered = renderHaproxy(tree, amphora, renderSettings(config, agent, secrets));
       if (rendered.frontends === 0) return null;
       return { ...rendered, md5: createHash('md5').update(rendered.text).digest('hex') };

@@ -72,7 +72,7 @@ export async function open(config: Config, state: State, base_url: string, log: 
       db,
       identity: identity.identity,
       cloud,
-      tools: amphoraTools(config, cloud, agents, pki, systemClock),
+      tools: amphoraTools(config, cloud, agents, pki, systemClock, log),
       policy: policy.current,
       facades,
       heartbeat_address,
