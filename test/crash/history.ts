@@ -262,12 +262,16 @@ function judgeKept(world: World, tree: LoadBalancerTree): string[] {
   const problems: string[] = [];
   const expected = topology === 'SINGLE' ? 1 : 2;
   if (tree.amphorae.length !== expected) problems.push(`${tree.amphorae.length} amphorae instead of ${expected}`);
-  const wanted = renderForTest(tree)?.text ?? null;
+  const configuration = renderForTest(tree);
+  const wanted = configuration?.text ?? null;
+  const files = Object.keys(configuration?.crt_lists ?? {}).toSorted();
   for (const amphora of tree.amphorae) {
     if (amphora.status !== 'ALLOCATED' || amphora.cert_busy)
       problems.push(`an amphora is ${amphora.status}, certificate busy: ${amphora.cert_busy}`);
     if (amphora.config_due) problems.push('an agent was not configured anew');
     if (world.agents.configurationOf(amphora.compute_id ?? '') !== wanted) problems.push('an amphora runs an old configuration');
+    const held = [...world.agents.tlsFilesOf(amphora.compute_id ?? '').keys()].toSorted();
+    if (held.join() !== files.join()) problems.push(`an amphora has files ${held.join()} instead of ${files.join()}`);
   }
   if (!world.network.ports.has(tree.loadbalancer.vip_port_id ?? '')) problems.push('it has no VIP port');
   for (const pool of tree.pools) {

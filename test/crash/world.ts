@@ -14,6 +14,7 @@ import type { RenderedConfiguration } from '../../src/providers/amphora/observed
 import { amphoraProvider } from '../../src/providers/amphora/provider.ts';
 import { TlsMaterial } from '../../src/providers/amphora/tls-material.ts';
 import type { Provider, Step } from '../../src/providers/provider.ts';
+import { tlsFileMd5, tlsFileName, tlsPlace } from '../../src/wire/tls-files.ts';
 import { type Bench, type Ending, reconcile } from '../../src/worker/reconcile.ts';
 import { type Fate, SimulatedProcess } from './process.ts';
 import { StrictNetwork } from './strict-network.ts';
@@ -94,9 +95,19 @@ export function renderForTest(tree: LoadBalancerTree): RenderedConfiguration | n
     if (member.address === unspeakable) throw new Terminal({ type: 'member', id: member.id }, 'It cannot be rendered.');
   }
   const servedPool = (id: string | null) => tree.pools.find((pool) => pool.id === id && isServed(pool))?.id;
+  // A file beside the configuration for each listener, which is another one when its pool is.
+  const files = new Map(
+    listeners.map((each) => {
+      const text = `file of ${each.id} ${servedPool(each.default_pool_id)}`;
+      return [each.id, { name: tlsFileName(tlsPlace(each.id, []), tlsFileMd5(text)), text }];
+    }),
+  );
   const parts = [
     ...listeners.flatMap((each) => [
-      { line: `listener ${each.id} ${servedPool(each.default_pool_id)}`, owner: { type: 'listener', id: each.id } as const },
+      {
+        line: `listener ${each.id} ${servedPool(each.default_pool_id)} /${files.get(each.id)?.name}`,
+        owner: { type: 'listener', id: each.id } as const,
+      },
       ...each.l7policies.filter(isServed).flatMap((policy) => policyLines(policy, servedPool(policy.redirect_pool_id))),
     ]),
     ...tree.pools.filter(isServed).flatMap((pool) => [
@@ -115,7 +126,7 @@ export function renderForTest(tree: LoadBalancerTree): RenderedConfiguration | n
     md5: createHash('md5').update(text).digest('hex'),
     owners: parts.map((part) => part.owner),
     lists: [],
-    crt_lists: {},
+    crt_lists: Object.fromEntries([...files.values()].map(({ name, text: content }) => [name, content])),
     frontends: listeners.length,
   };
 }
@@ -159,6 +170,8 @@ export function makeController(
         'plugVip',
         'plugNetwork',
         'putHaproxy',
+        'putTlsFile',
+        'deleteTlsFile',
         'putCertificate',
         'putAgentConfiguration',
         'deleteHaproxy',

@@ -85,6 +85,8 @@ export class FakeAgents implements AmphoraAgents {
 
   async putHaproxy(amphora: Amphora, _loadbalancer_id: string, text: string, revision: number): Promise<void> {
     const body = this.#obey(amphora, revision);
+    const missing = [...text.matchAll(/\/([\w.-]+\.pem)(?!\S)/gu)].find((match) => !body.tls_files.has(match[1] ?? ''));
+    if (missing !== undefined) throw new Error(`the configuration names ${missing[1]}, which was not put`);
     const refusal = this.#options.refusal?.(text) ?? null;
     if (refusal !== null) throw new ConfigRefused(refusal);
     body.text = text;
