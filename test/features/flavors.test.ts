@@ -132,8 +132,9 @@ for (const kind of kinds) {
     assert.deepEqual(fault(await api.call('POST', path, orphan)), [400, `${kind.gone[0]} ${UNKNOWN} not found.`]);
     const changed = await api.call('PUT', `${path}/${key}`, { [kind.offer]: { enabled: false, description: 'x' } });
     assert.deepEqual([changed.status, changed.body[kind.offer]], [200, { ...shown, enabled: false, description: 'x' }]);
-    const reset = await api.call('PUT', `${path}/${key}`, { [kind.offer]: { enabled: null, description: null } });
+    const reset = await api.call('PUT', `${path}/${key}`, { [kind.offer]: { enabled: true, description: null } });
     assert.deepEqual(reset.body[kind.offer], shown);
+    assert.equal((await api.call('PUT', `${path}/${key}`, { [kind.offer]: { enabled: null } })).status, 400);
     assert.equal((await api.call('PUT', `${path}/${key}`, { [kind.offer]: { [kind.profile_id]: profile } })).status, 400);
     if (kind.key === 'id') {
       assert.deepEqual(fault(await api.call('PUT', `${path}/${key}`, { flavor: { name: 'b' } })), [409, 'A flavor of b already exists.']);
