@@ -5,7 +5,7 @@ import { registerSecrets } from '../../src/api/secrets/register.ts';
 import type { KeyManager } from '../../src/cloud/local/secrets/key-manager.ts';
 import { recordingLogger } from '../../src/lib/log.ts';
 import { withApi } from '../support/api.ts';
-import { openTestKeyManager } from '../support/secrets/key-manager.ts';
+import { openTestKeyManager, testKeys } from '../support/secrets/key-manager.ts';
 import { callers, pathOf, root, store, withKeyManager } from '../support/secrets/key-manager-api.ts';
 
 test('a secret is stored, described, read in the types it can have, and deleted', async (t) => {
@@ -380,4 +380,26 @@ test('a payload never gets into the log, whatever goes wrong', async (t) => {
   const written = JSON.stringify(lines);
   assert.ok(written.includes('disk full'));
   assert.ok(!written.includes(marker) && !answer.body.includes(marker));
+});
+
+test('a secret whose key is not here is to be asked for later; the log says why, the client is not told', async (t) => {
+  const { log, lines } = recordingLogger();
+  const api = await withApi(t, {
+    callers,
+    parts(db, identity) {
+      const [first, second] = testKeys;
+      const before = openTestKeyManager(db, { keys: [first!] });
+      const after = openTestKeyManager(db, { keys: [second!] });
+      const keyManager: KeyManager = { ...after.keyManager, createSecret: before.keyManager.createSecret };
+      return { log, plugins: [(app) => registerSecrets(app, { keyManager, identity, log })] };
+    },
+  });
+  const headers = { 'x-auth-token': 'owner', 'content-type': 'application/json', accept: 'text/plain' };
+  const payload = JSON.stringify({ payload: 'x', payload_content_type: 'text/plain' });
+  const made = await api.app.inject({ method: 'POST', url: '/key-manager/v1/secrets', headers, payload });
+  const path = new URL((JSON.parse(made.body) as { secret_ref: string }).secret_ref).pathname;
+  const answer = await api.app.inject({ url: `${path}/payload`, headers });
+  assert.deepEqual([answer.statusCode, answer.headers['retry-after']], [503, '5']);
+  assert.match(answer.body, /Please try again/u);
+  assert.match(JSON.stringify(lines), /encrypted with a key that is not configured here/u);
 });

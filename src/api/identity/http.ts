@@ -2,7 +2,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { newId } from '../../lib/ids.ts';
 import type { Logger } from '../../lib/log.ts';
-import { Fault } from '../../model/faults.ts';
+import { Fault, Retry } from '../../model/faults.ts';
 
 /** For routes whose `HEAD` is part of the API; the application has it off for others. */
 export const withHead = { exposeHeadRoute: true } as const;
@@ -31,6 +31,10 @@ export function prepareFacade(scope: FastifyInstance, { errorBody, log }: Facade
     const shown = shownOf(error);
     if (shown.status >= 500 && shown.status !== 503) (log ?? request.log).error({ err: error, request_id: request.id }, 'request failed');
     if (error instanceof Fault && error.retry_after_seconds !== undefined) reply.header('retry-after', String(error.retry_after_seconds));
+    if (error instanceof Retry) {
+      (log ?? request.log).warn({ err: error, request_id: request.id }, 'a request could not be served');
+      reply.header('retry-after', '5');
+    }
     if (shown.status === 401) reply.header('www-authenticate', 'Keystone');
     return reply.code(shown.status).send(errorBody(shown));
   });
@@ -39,6 +43,9 @@ export function prepareFacade(scope: FastifyInstance, { errorBody, log }: Facade
 /** What to tell a client about an error: a bug's text stays inside. */
 export function shownOf(error: unknown): Shown {
   if (error instanceof Fault) return { status: error.status, message: error.message, cause: error };
+  // Where the database or the cloud is, is not for clients.
+  if (error instanceof Retry)
+    return { status: 503, message: 'The service is busy or a part of it cannot be reached. Please try again.', cause: error };
   const status = (error as { readonly statusCode?: unknown } | null)?.statusCode;
   if (typeof status === 'number' && status >= 400 && status < 500) return { status, message: (error as Error).message, cause: error };
   return { status: 500, message: 'An unexpected error prevented the server from fulfilling your request.', cause: error };
