@@ -57,7 +57,9 @@ function lookOf({ policy, rules }: ServedPolicy): Look | null {
   if (first === undefined || more.length > 0) return null;
   const look = second === undefined ? lookOfOne(first) : lookOfPair(first, second);
   if (look === null || !isListEntry(look.pattern)) return null;
-  if (policy.action !== 'REJECT' && (look.subject === null || look.pattern.includes(' '))) return null;
+  const isMappable =
+    look.subject !== null && !look.pattern.includes(' ') && isListEntry(policy.redirect_url ?? policy.redirect_prefix ?? '-');
+  if (policy.action !== 'REJECT' && !isMappable) return null;
   return { ...look, kind: JSON.stringify([policy.action, policy.redirect_http_code, look.kind]) };
 }
 

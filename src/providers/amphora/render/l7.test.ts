@@ -4,8 +4,10 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import * as fc from 'fast-check';
 import { type L7PolicyTree, type L7Rule, l7ruleCompareTypes, l7ruleTypes, type Owner, Terminal } from '../../../model/index.ts';
 import { refuseRule } from '../../../model/rules/l7rule.ts';
+import { readConfig } from '../../../wire/haproxy-text.ts';
 import { type Rendered, ownerOfRefusal, renderHaproxy } from './haproxy.ts';
 import {
   sampleAmphora,
@@ -246,4 +248,70 @@ test('a thousand rules cost a frontend few lines where they can be looked up, an
   );
   assert.equal(render(pairs, true).lists.length, 0);
   assert.equal(render(pairs.slice(0, 50), true).lists.length, 100);
+});
+
+const hostile = fc.oneof(
+  fc.string({ unit: 'binary', maxLength: 30 }),
+  fc.string({ unit: 'grapheme-ascii', maxLength: 30 }),
+  fc.constantFrom(
+    '# comment',
+    ' a',
+    'a ',
+    'a b',
+    '',
+    '-f /etc/passwd',
+    '/x\n/y',
+    '/x\r',
+    '\t',
+    '\ud800',
+    '"',
+    "'",
+    '\\',
+    '%[src]',
+    '$HOME',
+    '/a',
+  ),
+);
+
+test('a pattern in a list is the only entry of its file, or stands in the line, or is refused with its owner', () => {
+  fc.assert(
+    fc.property(hostile, (value) => {
+      let rendered: Rendered;
+      try {
+        rendered = render([samplePolicy(1, { rules: [sampleRule(1, { compare_type: 'REGEX', value })] })], true);
+      } catch (error) {
+        assert.ok(error instanceof Terminal && error.owner.type === 'l7rule', String(error));
+        return;
+      }
+      const [list, ...more] = rendered.lists;
+      assert.deepEqual(more, []);
+      if (list !== undefined) assert.deepEqual([list.content, value.trim()], [`${value}\n`, value]);
+      const inLine = readConfig(rendered.text)
+        ?.flatMap(({ lines }) => lines)
+        .find(({ tokens }) => tokens[1] === id('l7rule'))?.tokens;
+      assert.deepEqual(inLine?.slice(2, 5), ['path', '-m', 'reg']);
+      assert.deepEqual(list === undefined ? inLine?.slice(5) : inLine?.[5], list === undefined ? ['--', value] : '-f');
+    }),
+    { numRuns: 500 },
+  );
+});
+
+test('the entries of a map are the patterns and the targets, whatever they are, or the policies stand alone', () => {
+  fc.assert(
+    fc.property(hostile, hostile, hostile, (one, other, url) => {
+      const redirect = { action: 'REDIRECT_TO_URL', redirect_url: `http://u/${url}` } as const;
+      let rendered: Rendered;
+      try {
+        rendered = render(policiesOf(1, redirect, { value: `/1${one}` }, { value: `/2${other}` }), true);
+      } catch (error) {
+        assert.ok(error instanceof Terminal, String(error));
+        return;
+      }
+      const map = rendered.lists.find((list) => list.name.endsWith('.map'));
+      if (map === undefined) return;
+      assert.equal(map.content, `/1${one} http://u/${url}\n/2${other} http://u/${url}\n`);
+      assert.equal(map.content.split('\n').length, 3);
+    }),
+    { numRuns: 500 },
+  );
 });
