@@ -2,9 +2,10 @@
 import { idsIn } from '../db/json-rows.ts';
 import { readMany } from '../db/read-many.ts';
 import { replaceTags } from '../db/rows.ts';
+import { Fault } from '../model/index.ts';
 import type { Call } from './call.ts';
 import type { Reader } from './deps.ts';
-import { tagsOf } from './request/fill.ts';
+import { hasTagTwice, tagsOf } from './request/fill.ts';
 import { groupRelated, presenterOf, type Resource, type Row } from './resource.ts';
 import type { JsonObject } from './request/validate.ts';
 
@@ -19,8 +20,9 @@ export async function presentStored(
   return { [resource.root]: presenterOf(resource)(row as unknown as Row, groupRelated(resource, relations)) };
 }
 
-/** Replaces the tags of a resource when the request speaks of them. */
+/** Replaces the tags of a resource when the request speaks of them. Throws `Fault` 409 for a tag that is given twice. */
 export async function updateTags(tx: Reader, id: string, body: JsonObject): Promise<void> {
   const tags = tagsOf(body);
+  if (hasTagTwice(body)) throw new Fault(409, 'Already an entity with that specified id.');
   if (tags !== undefined) await replaceTags(tx, id, tags);
 }

@@ -64,8 +64,6 @@ export const listeners: Resource = {
     tags: relatedList(1),
     loadbalancers: (row) => [{ id: row['loadbalancer_id'] }],
     allowed_cidrs: nullWhenEmpty('allowed_cidrs'),
-    tls_versions: nullWhenEmpty('tls_versions'),
-    alpn_protocols: nullWhenEmpty('alpn_protocols'),
   },
   alsoFilters: ['loadbalancer_id'],
 };
@@ -99,8 +97,6 @@ export const pools: Resource = {
     healthmonitor_id: (row, related) => relatedList(2)(row, related)[0],
     tags: relatedList(3),
     loadbalancers: (row) => [{ id: row['loadbalancer_id'] }],
-    tls_versions: nullWhenEmpty('tls_versions'),
-    alpn_protocols: nullWhenEmpty('alpn_protocols'),
   },
   alsoFilters: ['loadbalancer_id'],
   amongFilters: { healthmonitor_id: { table: 'healthmonitor', column: 'pool_id', where: 'id' } },

@@ -5,6 +5,7 @@ import { NewerSchema } from './errors.ts';
 import { first } from './migrations/0001-first.ts';
 import { l7 } from './migrations/0002-l7.ts';
 import { flavors } from './migrations/0003-flavors.ts';
+import { listsOrNone } from './migrations/0004-lists-or-none.ts';
 
 /**
  * One step of the schema. A statement is written in SQLite's STRICT types (TEXT, INTEGER, REAL) plus BOOLEAN, keywords
@@ -17,7 +18,7 @@ export type Migration = {
 };
 
 /** Every migration, in order. */
-export const migrations: readonly Migration[] = [first, l7, flavors];
+export const migrations: readonly Migration[] = [first, l7, flavors, listsOrNone];
 
 /**
  * Applies the migrations that are missing, all in one transaction; several processes may do it at once. Answers the

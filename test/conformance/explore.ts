@@ -116,7 +116,10 @@ async function tidyUp(request: Request, target: Target, [one, other]: readonly [
   const name = target.root === 'loadbalancer' && request.method === 'POST' ? '<made1>' : '<loadbalancer1>';
   await Promise.all(both.map((side) => side.settle(name)));
   if (request.method !== 'POST') {
-    if (isMade(one) === isMade(other)) return;
+    // Where one did what the other refused, or cannot go on, later answers would differ for that alone.
+    const worlds = await askBoth({ method: 'GET', path: '/v2/lbaas/loadbalancers/<loadbalancer1>?fields=provisioning_status' });
+    const isWell = worlds.every(({ body }) => JSON.stringify(body).includes('"ACTIVE"'));
+    if (isWell && isMade(one) === isMade(other)) return;
     await removeWorld();
     return makeWorld();
   }

@@ -118,8 +118,8 @@ function checkHsts(listener: ListenerFields, names: ReadonlySet<string>): void {
 function checkTls(listener: ListenerFields, names: ReadonlySet<string>, limits: ListenerLimits, isUpdate: boolean): void {
   if (names.has('tls_ciphers')) checkCiphers(listener.tls_ciphers, limits.tls_cipher_prohibit_list);
   if (listener.protocol !== 'TERMINATED_HTTPS' && !isUpdate) return;
-  if (names.has('tls_versions')) checkTlsVersions(listener.tls_versions, limits.minimum_tls_version);
-  if (names.has('alpn_protocols') && listener.alpn_protocols.length === 0)
+  if (names.has('tls_versions')) checkTlsVersions(listener.tls_versions ?? [], limits.minimum_tls_version);
+  if (names.has('alpn_protocols') && listener.alpn_protocols?.length === 0)
     throw refusal('Empty ALPN protocol list. Either specify at least one ALPN protocol or remove this parameter to use the default.');
 }
 

@@ -39,7 +39,7 @@ export function checkPoolTls(pool: Pool, names: ReadonlySet<string>, limits: Poo
     throw refusal('A CA certificate reference is required to specify a revocation list.');
   if (names.has('tls_ciphers')) checkCiphers(pool.tls_ciphers, limits.tls_cipher_prohibit_list);
   if (!pool.tls_enabled && !isUpdate) return;
-  if (names.has('tls_versions')) checkTlsVersions(pool.tls_versions, limits.minimum_tls_version);
-  if (names.has('alpn_protocols') && pool.alpn_protocols.length === 0)
+  if (names.has('tls_versions')) checkTlsVersions(pool.tls_versions ?? [], limits.minimum_tls_version);
+  if (names.has('alpn_protocols') && pool.alpn_protocols?.length === 0)
     throw refusal('Empty ALPN protocol list. Either specify at least one ALPN protocol or remove this parameter to use the default.');
 }

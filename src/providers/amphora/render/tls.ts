@@ -26,7 +26,7 @@ export function bindTokens(listener: Listener, at: TlsPlace): readonly string[] 
   if (!isTlsListener(listener)) return [];
   const owner: Owner = { type: 'listener', id: listener.id };
   const { ca, crl } = clientFiles(listener);
-  const { alpn_protocols } = listener;
+  const alpn_protocols = listener.alpn_protocols ?? [];
   const verify = { NONE: 'none', OPTIONAL: 'optional', MANDATORY: 'required' }[listener.client_authentication];
   return [
     ...['ssl', 'crt-list', `${at.folder}/${crtList(listener, at.outcomes, at.folder).name}`],
@@ -68,7 +68,8 @@ const pathOf = (file: SecretFile, { folder, outcomes }: TlsPlace): string => sec
  * choose another than the client speaks: then nothing is offered.
  */
 export function serverAlpn({ alpn_protocols }: PoolTree, mode: Mode): readonly string[] {
-  return mode === 'http' || alpn_protocols.length === 1 ? alpn_protocols : [];
+  const protocols = alpn_protocols ?? [];
+  return mode === 'http' || protocols.length === 1 ? protocols : [];
 }
 
 /** OpenSSL has one list up to TLS 1.2 and one for TLS 1.3, the API one for both; a protocol of which none is named keeps its own. */
@@ -84,7 +85,7 @@ function cipherTokens({ tls_ciphers }: Offer): readonly string[] {
  * TLS cannot negotiate, gives the newest versions above the gap.
  */
 function versionTokens({ tls_versions }: Offer, owner: Owner): readonly string[] {
-  if (tls_versions.length === 0) return [];
+  if (tls_versions === null || tls_versions.length === 0) return [];
   const known = tlsVersions.map((version) => (tls_versions.includes(version) ? versionNames[version] : null));
   const newest = known.findLastIndex((name) => name !== null);
   if (newest < 0) throw new Terminal(owner, `HAProxy offers none of the TLS versions ${tls_versions.join(', ')}`);
