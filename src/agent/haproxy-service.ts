@@ -19,6 +19,7 @@ import type { Members } from './runtime/members.ts';
 import { HeldFile } from './runtime/held.ts';
 import type { Held } from './runtime/held.ts';
 import { Keeper } from './runtime/keeper.ts';
+import { isRightByForm } from './runtime/plan-form.ts';
 import { tlsAtStart } from './runtime/plan-tls.ts';
 import { checkListsOf, listNames, removeUnusedLists } from './runtime/lists.ts';
 import { lastChange, md5Of, wantedOf } from './runtime/wanted.ts';
@@ -37,6 +38,8 @@ export class HaproxyService {
   readonly #changes: ChangeLog;
   /** Of the configuration and certificates that passed the last check: they need none again (it takes 40 ms). */
   #checked = '';
+  /** False after a configuration was taken for right and was not: then each is checked before it is used. */
+  #trustsForms = true;
   #statsSocket: Promise<string | undefined> | undefined;
   #members: { readonly of: string; readonly are: Members | undefined } | undefined;
   /** Called before a worker is replaced, for the last counters of the old one. */
@@ -82,7 +85,8 @@ export class HaproxyService {
     await checkListsOf(this.#places, loadbalancer_id, text.toString('utf8'));
     await mkdir(places.folder, { recursive: true, mode: 0o755 });
     await writeFileAtomic(places.offered, text);
-    const complaint = await this.#haproxy.complaint(places.offered);
+    const isRight = await this.#isRightByForm(loadbalancer_id, text.toString('utf8'));
+    const complaint = isRight ? undefined : await this.#haproxy.complaint(places.offered);
     if (complaint !== undefined) {
       await rename(places.offered, places.refused);
       throw refuse(400, 'Invalid request', complaint);
@@ -90,7 +94,7 @@ export class HaproxyService {
     // The same again keeps its time, which tells whether HAProxy was started with it.
     if ((await this.config(loadbalancer_id)) === text.toString('utf8')) await rm(places.offered);
     else await rename(places.offered, places.config);
-    this.#checked = (await wantedOf(this.#places, loadbalancer_id, text.toString('utf8'))).fingerprint;
+    if (!isRight) this.#checked = (await wantedOf(this.#places, loadbalancer_id, text.toString('utf8'))).fingerprint;
     await replaceFile(places.accepted, JSON.stringify({ md5, generation } satisfies Accepted));
     return md5;
   }
@@ -120,6 +124,7 @@ export class HaproxyService {
         wanted: (held) => wantedOf(this.#places, held.loadbalancer_id, held.text),
         target: (held) => this.#target(held),
         run: async () => this.run(await one()),
+        check: async () => this.#checkLater(await one()),
       },
       this.#log,
     );
@@ -145,10 +150,10 @@ export class HaproxyService {
     const before = isWanted ? await this.#haproxy.presentProcesses() : undefined;
     const held = before?.worker === undefined ? undefined : await this.#heldBy(loadbalancer_id, before, async () => wanted);
     if (held?.fingerprint === wanted.fingerprint && !held.is_unsure) return { how: 'nothing', commands: 0, reason: null };
-    const complaint = wanted.fingerprint === this.#checked ? undefined : await this.#haproxy.complaint(config);
-    if (complaint !== undefined) throw refuse(400, 'Invalid request', complaint);
     const changed = held === undefined ? { reason: 'it is not known what the worker holds' } : await this.#byCommands(held, wanted);
     if (!('reason' in changed)) return { how: 'commands', commands: changed.commands, reason: null };
+    const complaint = wanted.fingerprint === this.#checked ? undefined : await this.#haproxy.complaint(config);
+    if (complaint !== undefined) throw refuse(400, 'Invalid request', complaint);
     this.#statsSocket = undefined;
     try {
       if (before !== undefined) await this.#beforeReload().catch(() => undefined);
@@ -163,6 +168,26 @@ export class HaproxyService {
       throw error;
     } finally {
       this.#statsSocket = undefined;
+    }
+  }
+
+  /** Is it the running configuration but for what HAProxy need not check before it is used? */
+  async #isRightByForm(loadbalancer_id: string, text: string): Promise<boolean> {
+    const held = await this.#held.read();
+    const current = await this.config(loadbalancer_id);
+    const isBase = held !== undefined && !held.is_unsure && held.text === current && held.loadbalancer_id === loadbalancer_id;
+    return this.#trustsForms && isBase && isRightByForm(held.text, text);
+  }
+
+  /** The check that was left for later. */
+  async #checkLater(loadbalancer_id: string): Promise<void> {
+    const { fingerprint } = await this.#wanted(loadbalancer_id);
+    if (fingerprint === this.#checked) return;
+    const complaint = await this.#haproxy.complaint(loadBalancerPlaces(this.#places, loadbalancer_id).config);
+    if (complaint === undefined) this.#checked = fingerprint;
+    else {
+      this.#trustsForms = false;
+      this.#log('error', 'HAProxy refuses a configuration that was taken for right', { loadbalancer_id, complaint });
     }
   }
 

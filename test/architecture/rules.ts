@@ -65,6 +65,11 @@ export const pureExceptions: readonly { readonly path: string; readonly target: 
     target: 'node:crypto',
     because: 'createHash is a function of its input: the names of peers are digests of amphora ids',
   },
+  {
+    path: 'src/agent/runtime/plan-form.ts',
+    target: 'node:net',
+    because: 'isIP is a function of its input',
+  },
 ];
 
 /** Longest file, longest function, and most files in one folder. */

@@ -112,7 +112,7 @@ test('changes of a running HAProxy', { concurrency: true, skip: namespacesUnavai
   await Promise.all(started.map((start) => start()));
 });
 
-async function membersChange({ put, server, answers, changes, processes }: Serving): Promise<void> {
+async function membersChange({ amphora, ids, put, server, answers, changes, processes }: Serving): Promise<void> {
   assert.equal((await put([server(0, 'weight', '1', ...check)])).how, 'start');
   const { worker } = await processes();
   const both = [server(0, 'weight', '1', ...check), server(1, 'weight', '1', ...check)];
@@ -136,6 +136,11 @@ async function membersChange({ put, server, answers, changes, processes }: Servi
   assert.deepEqual(await answers(4), { two: 4 });
   assert.equal((await put([server(2, 'weight', '1', ...check)])).how, 'commands');
   assert.deepEqual(await answers(4), { three: 4 });
+
+  // What HAProxy would refuse is refused, also where its check may come later than the change.
+  const path = agentPaths.haproxyUpload(amphora.amphora_id, ids.lb);
+  const heavy = await amphora.call('PUT', path, configFor(`${amphora.folder}/run`, ids, [server(2, 'weight', '257', ...check)]));
+  assert.deepEqual([heavy.status, /weight/u.test(heavy.text)], [400, true]);
 
   assert.equal((await processes()).worker, worker);
   const counts = await changes();

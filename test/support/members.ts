@@ -33,7 +33,7 @@ export type MemberOptions = {
   readonly netns?: string;
 };
 
-/** Arguments: protocol, name, address, port. Writes the port that it listens on. Waits `?ms=` milliseconds before an HTTP answer. */
+/** Arguments: protocol, name, address, port. Writes the port that it listens on. Waits `?ms=` milliseconds before an HTTP answer, or drips one without end (`?drip`). */
 const program = `
 const [protocol, name, address, port] = process.argv.slice(1);
 const udp = () => {
@@ -45,7 +45,12 @@ const udp = () => {
 const servers = {
   udp,
   http: () => require('node:http').createServer((request, response) => {
-    const ms = Number(new URL(request.url, 'http://member').searchParams.get('ms'));
+    const asked = new URL(request.url, 'http://member').searchParams;
+    const ms = Number(asked.get('ms'));
+    if (asked.has('drip')) {
+      const timer = setInterval(() => response.write('.'), 1000);
+      return response.on('close', () => clearInterval(timer));
+    }
     const answer = () => response.end(name);
     if (ms > 0) setTimeout(answer, ms); else answer();
   }),

@@ -30,6 +30,8 @@ export type Kept = {
   /** What the files say beside this configuration. */
   wanted(held: Held): Promise<Wanted>;
   target(held: Held): Target;
+  /** Has the accepted configuration checked, unless it was. */
+  check(): Promise<void>;
   /** Makes HAProxy follow the accepted configuration. */
   run(): Promise<ChangeReport>;
 };
@@ -57,9 +59,11 @@ export class Keeper {
 
   /** Looks once. Throws `SessionError`, and the refusals of a reload. */
   async look(): Promise<void> {
-    this.#checked_at = performance.now();
+    const isWhole = performance.now() - this.#checked_at >= CHECK_EVERY_MS;
+    if (isWhole) this.#checked_at = performance.now();
     const held = await this.#kept.current();
     if (held === undefined) return;
+    if (isWhole) await this.#kept.check();
     if (held === 'unknown' || held.is_unsure)
       return this.#reload(held === 'unknown' ? 'an unknown worker runs' : 'a change was broken off');
     const { statsSocket, lists_folder } = this.#kept.target(held);

@@ -1,0 +1,47 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { writeConfig } from '../../wire/haproxy-text.ts';
+import { isRightByForm } from './plan-form.ts';
+
+const line = (text: string) => ({ tokens: text.split(' ') });
+const config = (servers: readonly string[], { maxconn = '100', balance = 'roundrobin', more = [] as string[] } = {}): string =>
+  writeConfig([
+    { kind: 'global', lines: [line('maxconn 500')] },
+    { kind: 'frontend', name: 'l', lines: [line(`maxconn ${maxconn}`), ...more.map(line)] },
+    { kind: 'backend', name: 'p:l', lines: [line(`balance ${balance}`), ...servers.map((each) => line(`server ${each}`))] },
+  ]).text;
+
+const one = 'a 10.0.0.1:80 id 7 weight 1 check inter 5s cookie a';
+const base = config([one]);
+
+const right: Readonly<Record<string, string>> = {
+  'nothing differs': base,
+  'a weight': config(['a 10.0.0.1:80 id 7 weight 256 check inter 5s cookie a']),
+  'a member comes': config([one, 'b 2001:db8::1:8080 id 8 weight 0 check inter 5s addr [2001:db8::2] port 81 cookie b disabled']),
+  'all members go': config([]),
+  'a limit': config([one], { maxconn: '7' }),
+  'a backup': config([`${one} backup`]),
+};
+const unsure: Readonly<Record<string, string>> = {
+  'a weight that is too large': config(['a 10.0.0.1:80 id 7 weight 257 check inter 5s cookie a']),
+  'a name instead of an address': config([one, 'b example.com:80 id 8 weight 1 check inter 5s cookie b']),
+  'another value of another word': config(['a 10.0.0.1:80 id 7 weight 1 check inter 6s cookie a']),
+  'a word that no server has': config([one, 'b 10.0.0.2:80 id 8 weight 1 check inter 5s cookie b send-proxy']),
+  'a word that is missing': config([one, 'b 10.0.0.2:80 id 8 weight 1 check inter 5s']),
+  'a word that nobody knows': config([`${one} resolvers x`]),
+  'two servers of one name': config([one, 'a 10.0.0.2:80 id 8 weight 1 check inter 5s cookie b']),
+  'two servers of one number': config([one, 'b 10.0.0.2:80 id 7 weight 1 check inter 5s cookie b']),
+  'a port that is none': config([one, 'b 10.0.0.2:70000 id 8 weight 1 check inter 5s cookie b']),
+  'a strange cookie': config([one, 'b 10.0.0.2:80 id 8 weight 1 check inter 5s cookie a;b']),
+  'a limit that is none': config([one], { maxconn: '0' }),
+  'another line': config([one], { more: ['mode http'] }),
+  'another value of a line': config([one], { balance: 'leastconn' }),
+  'a file of somebody else': `# ours\n${base}`,
+};
+
+void test('what differs from a checked configuration only in known words is right', () => {
+  for (const [name, text] of Object.entries(right)) assert.equal(isRightByForm(base, text), true, name);
+  for (const [name, text] of Object.entries(unsure)) assert.equal(isRightByForm(base, text), false, name);
+  assert.equal(isRightByForm(config([]), base), false, 'the first member of a pool');
+  assert.equal(isRightByForm('nonsense', base), false);
+});
