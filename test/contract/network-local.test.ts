@@ -122,6 +122,8 @@ for (const [kind, storeFor] of Object.entries(stores)) {
     assert.equal(one.id, other.id);
     assert.equal((await here.service.createPort(wanted)).id, one.id);
     assert.equal(await here.service.countFreeAddresses(here.subnet_id), 252);
+    await assert.rejects(here.service.createPort(spec(here, { vnic_type: 'direct' })), status(400));
+    assert.ok(await here.service.createPort(spec(here, { vnic_type: 'normal', name: 'another' })));
   });
 
   test(`a port made while its subnet is removed is there with its subnet, or not at all, in ${kind}`, async (t) => {

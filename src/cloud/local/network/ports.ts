@@ -61,6 +61,7 @@ const ATTEMPTS = 12;
 
 /** Makes a port, or returns the one that is there already. Throws `NetworkFault` 400, 404 or 409. */
 export async function createPort(context: PortsContext, spec: LocalPortSpec): Promise<LocalPort> {
+  if (spec.vnic_type === 'direct') throw invalidInput('ports of this machine are not virtual functions of a network card (SR-IOV)');
   for (let attempt = 1; attempt <= ATTEMPTS; attempt += 1) {
     const present = await findAdoptable(context.store, spec);
     if (present !== null) return present;
