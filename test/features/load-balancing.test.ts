@@ -24,6 +24,7 @@ test('a load balancer on this machine', { skip: namespacesUnavailable() }, async
     'weights, administrative state and deletion of a member take effect without losing a request': changesOfMembers,
     'least connections: a busy member gets no new request': leastConnections,
     'source IP: one client stays with one member': sourceIp,
+    'members are exchanged in one call, by address and port; addresses of the cloud are refused': batch,
     'statistics count what went through': statistics,
     'a member in a machine of the tenant gets requests': tenantMachine,
   };
@@ -145,6 +146,31 @@ async function sourceIp({ client, subnet, blue, green }: Stage): Promise<void> {
   const { id = '' } = (await membersOf(client, poolOf(lb))).get(chosen) ?? {};
   await change(client, lb.id, 'DELETE', `/pools/${poolOf(lb)}/members/${id}`);
   assert.deepEqual(Object.fromEntries(await askMany(vip, 5)), { [other]: 5 });
+  await removeLoadBalancer(client, lb.id);
+}
+
+async function batch({ client, subnet, blue, green }: Stage): Promise<void> {
+  const lb = await makeLoadBalancer(client, { ...wholeTree('batch', subnet.id, [asMember(blue)]) });
+  const path = `/pools/${poolOf(lb)}/members`;
+  const answering = async (...names: readonly string[]): Promise<void> => {
+    for (const name of names) await waitMember(client, poolOf(lb), name, 'ONLINE');
+    assert.deepEqual([...(await askMany(vipOf(lb), 8)).keys()].toSorted(), names);
+  };
+  const before = (await membersOf(client, poolOf(lb))).get('blue');
+  await change(client, lb.id, 'PUT', `${path}?additive_only=true`, { members: [asMember(green)] });
+  await answering('blue', 'green');
+  assert.equal((await membersOf(client, poolOf(lb))).get('blue')?.id, before?.id, 'what is not named stays');
+  await change(client, lb.id, 'PUT', path, { members: [{ ...asMember(green), weight: 7 }] });
+  await answering('green');
+  assert.deepEqual(
+    [...(await membersOf(client, poolOf(lb))).values()].map(({ name, weight }) => [name, weight]),
+    [['green', 7]],
+  );
+  await change(client, lb.id, 'PUT', path, { members: [asMember(blue), { ...asMember(green), weight: 0 }] });
+  await waitMember(client, poolOf(lb), 'blue', 'ONLINE');
+  assert.deepEqual([...(await askMany(vipOf(lb), 8)).keys()], ['blue']);
+  const metadata = { member: { address: '169.254.169.254', protocol_port: 80 } };
+  assert.equal((await client.send('POST', `/v2/lbaas${path}`, metadata)).status, 400);
   await removeLoadBalancer(client, lb.id);
 }
 
