@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # The stock OpenStack client against Octavia: test/clients/openstack-client.sh [STATE]
 #
-# Makes load balancers with an IPv4 and an IPv6 VIP, sends requests through them, kills a member and starts it again, looks at
-# everything the client can show, and deletes it all. Each command is printed with what it printed. With STATE, the state folder of
+# Makes load balancers with an IPv4 and an IPv6 VIP, sends requests through them, kills a member and starts it again, and deletes it all;
+# the other commands are in openstack-commands.sh. Each command is printed with what it printed. With STATE, the state folder of
 # controllers that run (npm start), it uses those; without, it starts some of its own and destroys them. Ends with 77 when the client is
 # not installed (Debian: apt-get install --no-install-recommends python3-openstackclient python3-octaviaclient).
 source "$(dirname "$0")/support/client.bash"
@@ -69,49 +69,6 @@ die() {
   [ "$status" = ONLINE ] || fail "the client shows $status for the member that is back"
 }
 
-# Every list and show, and what is set and unset.
-look() {
-  local lb=$1 project
-  project=$(value project_id loadbalancer show "$lb")
-  later loadbalancer list
-  later loadbalancer listener list
-  later loadbalancer pool list
-  later loadbalancer member list "$lb-pool"
-  later loadbalancer healthmonitor list
-  later loadbalancer provider list
-  later loadbalancer status show "$lb"
-  later loadbalancer stats show "$lb"
-  gather
-  later loadbalancer show "$lb"
-  later loadbalancer listener show "$lb-http"
-  later loadbalancer listener stats show "$lb-http"
-  later loadbalancer pool show "$lb-pool"
-  later loadbalancer member show "$lb-pool" green
-  later loadbalancer healthmonitor show "$lb-monitor"
-  later loadbalancer quota show "$project"
-  later --os-cloud octavia-admin loadbalancer provider capability list amphora
-  gather
-  [ "$(openstack loadbalancer stats show "$lb" -f value -c total_connections)" -ge 20 ] || fail 'the statistics do not count'
-}
-
-alter() {
-  local lb=$1
-  os loadbalancer set --description 'of the stock client' --tag one --tag two "$lb"
-  os loadbalancer listener set --connection-limit 500 --timeout-client-data 60000 "$lb-http"
-  os loadbalancer pool set --lb-algorithm LEAST_CONNECTIONS --description least "$lb-pool"
-  os loadbalancer member set --weight 5 "$lb-pool" green
-  os loadbalancer healthmonitor set --max-retries 2 "$lb-monitor"
-  [ "$(value connection_limit loadbalancer listener show "$lb-http")" = 500 ] || fail 'the listener was not changed'
-  [ "$(value weight loadbalancer member show "$lb-pool" green)" = 5 ] || fail 'the member was not changed'
-  os loadbalancer unset --description --tag two "$lb"
-  os loadbalancer listener unset --connection-limit --timeout-client-data "$lb-http"
-  os loadbalancer pool unset --description "$lb-pool"
-  os loadbalancer member unset --weight "$lb-pool" green
-  os loadbalancer healthmonitor unset --max-retries-down "$lb-monitor"
-  [ "$(value weight loadbalancer member show "$lb-pool" green)" = 1 ] || fail 'the member was not changed back'
-  [ "$(value tags loadbalancer show "$lb")" = one ] || fail 'the tags were not changed'
-}
-
 remove() {
   local lb=$1
   os loadbalancer delete --cascade --wait "$lb"
@@ -137,8 +94,7 @@ else
 fi
 make "$run-4" private-subnet "$((port + 2))"
 die "$run-4" "$((port + 2))"
-look "$run-4"
-alter "$run-4"
+[ "$(value total_connections loadbalancer stats show "$run-4")" -ge 20 ] || fail 'the statistics do not count'
 remove "$run-4"
 if [ -n "$six" ]; then
   say 'meanwhile, with IPv6:'

@@ -158,6 +158,7 @@ load_balancer() {
   lb unset --vip-qos-policy-id web
   os network qos policy delete slow
   floating_ip "$vip"
+  secrets "$vip"
 
   lb l7rule delete to-green "$rule"
   lb l7policy delete to-green
@@ -170,6 +171,31 @@ load_balancer() {
   os loadbalancer delete --wait web
   # A port that the user brought outlives the load balancer.
   os port delete vip
+}
+
+# A certificate from the key manager, until it answers.
+secrets() {
+  local vip=$1 secret container
+  "$python" -c 'import barbicanclient' 2>/dev/null || { say 'no secrets: python3-barbicanclient is not installed'; return; }
+  openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=web -keyout "$work/key.pem" -out "$work/cert.pem" 2>/dev/null
+  openssl pkcs12 -export -inkey "$work/key.pem" -in "$work/cert.pem" -passout pass: -out "$work/web.p12"
+  os secret store --name web --payload-content-type application/octet-stream --payload-content-encoding base64 \
+    --payload "$(base64 -w0 "$work/web.p12")"
+  secret=$(value 'Secret href' secret list --name web)
+  os secret get "$secret"
+  os secret container create --name certificate --type generic --secret "web=$secret"
+  container=$(value 'Container href' secret container list --name certificate)
+  os secret container get "$container"
+  lb listener create --name https --protocol TERMINATED_HTTPS --protocol-port 443 --default-tls-container-ref "$secret" --default-pool blues web
+  for _ in $(seq 50); do
+    [ "$(curl -ksS --max-time 2 "https://$vip/" 2>/dev/null)" != blue ] || break
+    sleep 0.1
+  done
+  same 'the answer by TLS' "$(curl -ksS --max-time 2 "https://$vip/")" blue
+  lb listener delete https
+  os secret container delete "$container"
+  os secret delete "$secret"
+  same 'what is left' "$(value Name secret list)" ''
 }
 
 floating_ip() {
