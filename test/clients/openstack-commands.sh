@@ -244,7 +244,7 @@ administration() {
 
   os loadbalancer create --name web --vip-subnet-id private-subnet --flavor small
   settle web
-  amphora=$(OS_CLOUD=octavia-admin value id loadbalancer amphora list)
+  amphora=$(OS_CLOUD=octavia-admin value id loadbalancer amphora list --loadbalancer web)
   admin loadbalancer amphora show "$amphora"
   # There are statistics of listeners only, with the first heartbeat.
   lb listener create --name tcp --protocol TCP --protocol-port 80 web
@@ -257,7 +257,7 @@ administration() {
   refused 'in use|associated|allocated|immutable' --os-cloud octavia-admin loadbalancer amphora delete "$amphora"
   admin loadbalancer amphora failover "$amphora"
   settle web
-  os loadbalancer failover web
+  admin loadbalancer failover web
   settle web
   refused 'in use' --os-cloud octavia-admin loadbalancer flavorprofile delete one
   os loadbalancer delete --cascade --wait web

@@ -1,6 +1,6 @@
 /** Security groups as rules of the bridges: one nft table (family bridge) in the namespace that holds them. */
 import { isIP } from 'node:net';
-import { run } from '../../../lib/run.ts';
+import { CommandError, run } from '../../../lib/run.ts';
 import { checkedAddress } from './ip.ts';
 import { NETNS_DIR, stateNames, wireNames } from './names.ts';
 import type { FilterRule, PortFilter } from './traffic.ts';
@@ -46,7 +46,12 @@ export function filtersText(state_id: string, filters: readonly PortFilter[]): s
 /** Replaces the table as a whole. Throws `CommandError` when nft refuses. */
 export async function applyFilters(state_id: string, filters: readonly PortFilter[]): Promise<void> {
   const { fabric } = stateNames(state_id);
-  await run('nsenter', [`--net=${NETNS_DIR}/${fabric}`, 'nft', '-f', '-'], { input: filtersText(state_id, filters) });
+  try {
+    await run('nsenter', [`--net=${NETNS_DIR}/${fabric}`, 'nft', '-f', '-'], { input: filtersText(state_id, filters) });
+  } catch (error) {
+    // A kernel without that family has no table to remove, either.
+    if (filters.length > 0 || !(error instanceof CommandError)) throw error;
+  }
 }
 
 function ruleLine({ version, protocol, least, most, remotes }: FilterRule): readonly string[] {
