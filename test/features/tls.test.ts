@@ -179,6 +179,8 @@ async function measures({ stage, lb, listener }: World): Promise<void> {
   ])
     assert.match(answer.body, line);
   assert.ok(!/haproxy_|prometheus-exporter/u.test(answer.body));
+  const shown = () => client.call<{ listener: Resource }>('GET', `/v2/lbaas/listeners/${metrics.id}`);
+  await until(async () => (await shown()).listener.operating_status === 'ONLINE', 'heartbeats count the listener');
   await change(client, lb.id, 'DELETE', `/listeners/${metrics.id}`);
 }
 
