@@ -56,14 +56,12 @@ function statusSchemas(): Record<string, JsonSchema> {
     operating_status: publicSchema(operating_status.schema),
     fault: text,
   };
-  const state = (more: Readonly<Record<string, JsonSchema>>, optional: readonly string[] = []): JsonSchema =>
-    object({ id: uuid, name: text, ...statuses, ...more }, ['fault', ...optional]);
+  const state = (more: Readonly<Record<string, JsonSchema>>): JsonSchema =>
+    object({ id: uuid, name: text, ...statuses, ...more }, ['fault']);
   const monitor = state({ type: text });
   const member = state({ address: text, protocol_port: { type: 'integer' } });
   const pool = state({ health_monitor: { anyOf: [monitor, { type: 'null' }] }, members: listOf(member) });
-  const rule = object({ id: uuid, ...statuses, type: text }, ['fault']);
-  const policy = state({ action: text, rules: listOf(rule) });
-  const listener = state({ pools: listOf(pool), l7policies: listOf(policy) }, ['l7policies']);
+  const listener = state({ pools: listOf(pool) });
   return { StatusTree: withWords('loadbalancer', state({ listeners: listOf(listener) })) };
 }
 
