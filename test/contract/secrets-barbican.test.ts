@@ -150,6 +150,14 @@ test('a reference in a request lets the service read it by its ACL, if its autho
   await assert.rejects(secrets.readCertificate(container, controller), notFound);
   await secrets.readCertificate(container, as('owner'));
   await secrets.readCertificate(container.split('/').at(-1)!, controller);
+
+  // A container that is shared shares no secret: each in it must be readable by whoever names it.
+  await ask('PUT', `${pathOf(container)}/acl`, 'owner', { read: { users: ['guest', 'octavia'] } });
+  await assert.rejects(secrets.readCertificate(container, as('guest', 'other')), notFound);
+  const { secret_refs } = (await ask('GET', pathOf(container), 'owner')).body as { secret_refs: { secret_ref: string }[] };
+  for (const { secret_ref } of secret_refs)
+    await ask('PUT', `${pathOf(secret_ref)}/acl`, 'owner', { read: { users: ['guest', 'octavia'] } });
+  await secrets.readCertificate(container, as('guest', 'other'));
 });
 
 test('a token of the service that was revoked is replaced, and one that is refused again is no reason to give up', async (t) => {
