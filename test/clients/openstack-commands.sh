@@ -236,6 +236,7 @@ administration() {
 
   admin loadbalancer quota set --loadbalancer 7 "$project"
   same 'the quota' "$(value load_balancer loadbalancer quota show "$project")" 7
+  os loadbalancer quota show "$project"
   admin loadbalancer quota unset --loadbalancer "$project"
   admin loadbalancer quota list
   admin loadbalancer quota reset "$project"
@@ -245,6 +246,7 @@ administration() {
   os loadbalancer create --name web --vip-subnet-id private-subnet --flavor small
   settle web
   amphora=$(OS_CLOUD=octavia-admin value id loadbalancer amphora list --loadbalancer web)
+  admin loadbalancer amphora list
   admin loadbalancer amphora show "$amphora"
   # There are statistics of listeners only, with the first heartbeat.
   lb listener create --name tcp --protocol TCP --protocol-port 80 web
