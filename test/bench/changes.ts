@@ -49,6 +49,7 @@ type Bench = {
 type Load = { readonly kept: readonly Traffic[]; readonly fresh: readonly Traffic[]; readonly cut: () => number };
 
 const lbaas = '/v2/lbaas';
+const AFTERMATH_MS = 6000;
 
 async function measure(run: BenchRun, size: Size): Promise<Row[]> {
   return scoped(async (scope) => {
@@ -136,6 +137,8 @@ async function series(bench: Bench, what: string, changes: Iterable<Change> | As
     requests: sum([...load.kept, ...load.fresh], (each) => each.sent()),
     cut: load.cut(),
   });
+  // Preparing a series may have taken a reload, whose old worker closes its idle connections over five seconds.
+  await pause(AFTERMATH_MS);
   const before = counted();
   const reloads = await reloadsOf(bench);
   const [effects, answers]: [number[], number[]] = [[], []];

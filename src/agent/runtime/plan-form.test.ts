@@ -39,6 +39,15 @@ const unsure: Readonly<Record<string, string>> = {
   'a file of somebody else': `# ours\n${base}`,
 };
 
+const rule = (comparison: string, md5: string): string => config([one], { more: [`acl r ${comparison} -f /x/l7-r.${md5.repeat(32)}.acl`] });
+
+void test('another version of a list is right by form where no pattern can be wrong', () => {
+  assert.equal(isRightByForm(rule('path -m beg', 'a'), rule('path -m beg', 'b')), true);
+  for (const comparison of ['path -m reg', 'src', 'ssl_c_verify -m int'])
+    assert.equal(isRightByForm(rule(comparison, 'a'), rule(comparison, 'b')), false, comparison);
+  assert.equal(isRightByForm(rule('path -m beg', 'a'), rule('path -m end', 'b')), false);
+});
+
 void test('what differs from a checked configuration only in known words is right', () => {
   for (const [name, text] of Object.entries(right)) assert.equal(isRightByForm(base, text), true, name);
   for (const [name, text] of Object.entries(unsure)) assert.equal(isRightByForm(base, text), false, name);

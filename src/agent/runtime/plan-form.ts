@@ -1,12 +1,13 @@
 /**
  * Whether HAProxy's own check can come later: a configuration that differs from a checked one only in servers whose words it has
- * checked before, in numbers, and in addresses, cannot fail it. The check takes 30 ms of processor time, as much as all the rest of
+ * checked before, in numbers, addresses, and lists of literal patterns, cannot fail it. The check takes 30 ms of processor time, as much as all the rest of
  * such a change together. Pure but for remembering what was read.
  */
 import { isIP } from 'node:net';
 import type { ConfigSection } from '../../wire/haproxy-text.ts';
 import { sectionsOf } from './sections.ts';
 import { parseServerLine } from './server-line.ts';
+import { withoutVersions } from './words.ts';
 
 const MAX_WEIGHT = 256;
 const MAX_NUMBER = 2 ** 31 - 1;
@@ -37,12 +38,16 @@ function isSectionRight(before: ConfigSection, after: ConfigSection | undefined)
   return one.length === other.length && one.every((line, index) => line === other[index]) && areServersRight(before, after);
 }
 
-/** Lines that are no servers, as text; the limit of a frontend may be any number. */
+/** Ways to compare texts, for which no pattern is wrong: not so expressions, numbers and networks. */
+const textMethods: ReadonlySet<string> = new Set(['str', 'beg', 'end', 'sub']);
+
+/** Lines that are no servers, as text; the limit of a frontend may be any number, and a list of literal patterns any version of it. */
 function otherLines({ kind, lines }: ConfigSection): readonly string[] {
   const others = kind === 'backend' ? lines.filter(({ tokens }) => tokens[0] !== 'server') : lines;
   return others.map(({ tokens }) => {
     const isLimit = kind === 'frontend' && tokens.length === 2 && tokens[0] === 'maxconn' && isNumber(tokens[1] ?? '', 1, 1_000_000);
-    return isLimit ? 'maxconn' : JSON.stringify(tokens);
+    const isLiteral = tokens[0] === 'acl' && textMethods.has(tokens[tokens.indexOf('-m') + 1] ?? '');
+    return isLimit ? 'maxconn' : JSON.stringify(isLiteral ? tokens.map(withoutVersions) : tokens);
   });
 }
 
