@@ -1,6 +1,7 @@
 /** TLS, metrics and PING probes on one machine: from secrets in the embedded key manager to handshakes with real amphorae. */
 import assert from 'node:assert/strict';
-import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { randomUUID } from 'node:crypto';
+import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { get, getHttp2, shownTo } from '../support/features/clients.ts';
@@ -16,10 +17,10 @@ import {
   waitMember,
 } from '../support/load-balancers.ts';
 import { namespacesUnavailable } from '../support/namespaces.ts';
-import { until } from '../support/octavia.ts';
+import { signIn, startOctavia, until } from '../support/octavia.ts';
 import { asMember, openStage, type Stage, vipOf } from '../support/stage.ts';
 import { ask, startTraffic } from '../support/traffic.ts';
-import { fixture } from '../support/tls-fixtures.ts';
+import { fixture, fixtureText } from '../support/tls-fixtures.ts';
 
 type World = { readonly stage: Stage; readonly pki: TestPki; readonly lb: ShownLoadBalancer; readonly listener: Resource };
 
@@ -267,3 +268,42 @@ async function fails(world: World): Promise<void> {
   await traffic.stop();
   assert.deepEqual(traffic.failures(), []);
 }
+
+test('a certificate that is gone, and that no amphora has, fails its listener alone, until it is there again', async (t) => {
+  const octavia = await startOctavia(t, {
+    env: {
+      OS_CONTROLLER_WORKER__AMPHORA_DRIVER: 'amphora_noop_driver',
+      OS_CONTROLLER_WORKER__COMPUTE_DRIVER: 'compute_noop_driver',
+      OS_CONTROLLER_WORKER__NETWORK_DRIVER: 'network_noop_driver',
+      OS_CERTIFICATES__CERT_MANAGER: 'local_cert_manager',
+    },
+  });
+  const folder = join(octavia.state_dir, 'certificates');
+  const put = (): void => {
+    mkdirSync(folder, { recursive: true });
+    for (const ending of ['crt', 'key']) writeFileSync(join(folder, `web.${ending}`), fixtureText(`rsa.${ending}`));
+  };
+  put();
+  const [client, admin] = [await signIn(octavia), await signIn(octavia, 'admin')];
+  const listeners = [
+    { name: 'plain', protocol: 'HTTP', protocol_port: 80 },
+    { name: 'secure', protocol: 'TERMINATED_HTTPS', protocol_port: 443, default_tls_container_ref: 'web' },
+  ];
+  const lb = await makeLoadBalancer(client, { vip_subnet_id: randomUUID(), listeners });
+  type Shown = { readonly id: string; readonly name: string; readonly provisioning_status: string; readonly fault?: string };
+  const statuses = async (): Promise<Record<string, Shown>> => {
+    const answer = await client.call<{ listeners: Shown[] }>('GET', `/v2/lbaas/listeners?loadbalancer_id=${lb.id}`);
+    return Object.fromEntries(answer.listeners.map((each) => [each.name, each]));
+  };
+  rmSync(folder, { recursive: true });
+  await change(client, lb.id, 'PUT', `/listeners/${(await statuses())['secure']?.id}`, { listener: { name: 'secure' } });
+  assert.equal((await statuses())['secure']?.provisioning_status, 'ACTIVE', 'the amphora has it');
+  await admin.call('PUT', `/v2/lbaas/loadbalancers/${lb.id}/failover`);
+  await waitActive(client, lb.id);
+  const { plain, secure } = await statuses();
+  assert.deepEqual([plain?.provisioning_status, secure?.provisioning_status], ['ACTIVE', 'ERROR']);
+  assert.match(secure?.fault ?? '', /web/u);
+  put();
+  await change(client, lb.id, 'PUT', `/listeners/${secure?.id}`, { listener: { name: 'secure' } });
+  assert.deepEqual([(await statuses())['secure']?.provisioning_status, (await statuses())['secure']?.fault], ['ACTIVE', undefined]);
+});
