@@ -11,7 +11,10 @@ import { groupRelated, presenterOf, type Resource, type Row } from './resource.t
 /** The fault for an id that names nothing (or nothing any more). */
 export const notFound = (title: string, id: string | null): Fault => new Fault(404, `${title} ${id ?? 'None'} not found.`);
 
-/** Answers one resource by the id in the route (and only one field of it, when the route names one); `where` narrows it further, such as to its pool. */
+/**
+ * Answers one resource by the id in the route; `where` narrows it further, such as to its pool. When the route goes on, nothing of it is
+ * shown: the reference takes the rest for names of fields, each a letter.
+ */
 export async function showOne(
   call: Call,
   resource: Resource,
@@ -26,8 +29,7 @@ export async function showOne(
   const row = rows?.[0] as Row | undefined;
   if (row === undefined) throw notFound(resource.title, id);
   enforce(call, resource.policy, action, projectOfRow(call, resource, row));
-  const field = call.params['field'];
-  const only = field === undefined ? readFields(call.query, options) : new Set([field]);
+  const only = readFields(call.query, options) ?? (call.params['field'] === undefined ? null : new Set<string>());
   return { status: 200, body: { [resource.root]: presenterOf(resource)(row, groupRelated(resource, relations), only) } };
 }
 

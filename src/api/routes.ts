@@ -79,6 +79,7 @@ const memberRoutes: readonly Route[] = [
     methods: { GET: members.showMember, PUT: members.updateMember, DELETE: members.deleteMember, POST: inPool(misplaced('member_')) },
     allow: ALL,
   },
+  { path: '/pools/:pool_id/members/:id/:field', methods: { GET: members.showMember } },
 ];
 
 function inPool(handler: Handler): Handler {
@@ -115,6 +116,7 @@ const ruleRoutes: readonly Route[] = [
     },
     allow: ALL,
   },
+  { path: '/l7policies/:l7policy_id/rules/:id/:field', methods: { GET: inPolicy(l7rules.showRule) } },
 ];
 
 function inPolicy(handler: Handler): Handler {
