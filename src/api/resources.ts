@@ -37,6 +37,8 @@ export const loadbalancers: Resource = {
     pools: relatedList(1),
     tags: relatedList(2),
     provider: (row) => row['provider'] ?? 'octavia',
+    // As the reference's table of them orders them.
+    vip_sg_ids: (row) => (row['vip_sg_ids'] as readonly string[]).toSorted(),
     additional_vips: (row) =>
       (row['additional_vips'] as Record<string, unknown>[]).map(({ subnet_id, ip_address, port_id }) => ({
         subnet_id,
