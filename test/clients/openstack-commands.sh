@@ -147,7 +147,7 @@ load_balancer() {
   lb l7rule unset --invert to-green "$rule"
   lb l7policy unset --description to-green
   same 'the weight' "$(value weight loadbalancer member show blues blue)" 1
-  same 'the tags' "$(value tags loadbalancer show web)" one
+  same 'the tags' "$(value tags loadbalancer show web | tr -d "[]'")" one
 
   os network qos policy create slow
   os network qos rule create --type bandwidth-limit --max-kbps 50000 --egress slow
