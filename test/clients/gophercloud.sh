@@ -9,7 +9,7 @@ if [ "${1-}" = build ]; then
   cd "$(dirname "$0")/support/gophercloud" || exit 1
   exec go build -o "$2/client" .
 fi
-[ -x "${OCTAVIA_GOPHERCLOUD-}/client" ] || {
+[ -n "${OCTAVIA_GOPHERCLOUD-}" ] && [ -x "$OCTAVIA_GOPHERCLOUD/client" ] || {
   echo 'gophercloud is not asked for (OCTAVIA_GOPHERCLOUD)'
   exit 77
 }

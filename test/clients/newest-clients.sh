@@ -12,7 +12,7 @@ if [ "${1-}" = install ]; then
   # The collection that comes with Ansible reads openstack.version, which newer openstacksdks have not: its modules get an older one.
   exec "$2/bin/pip" install --quiet --no-compile --no-deps --target "$2/for-ansible" 'openstacksdk<4.10' pbr setuptools requestsexceptions
 fi
-[ -x "${OCTAVIA_NEWEST_CLIENTS-}/bin/openstack" ] || {
+[ -n "${OCTAVIA_NEWEST_CLIENTS-}" ] && [ -x "$OCTAVIA_NEWEST_CLIENTS/bin/openstack" ] || {
   echo 'the newest clients are not asked for (OCTAVIA_NEWEST_CLIENTS)'
   exit 77
 }
