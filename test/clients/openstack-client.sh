@@ -65,7 +65,12 @@ die() {
   start_member blue "$gateway" "$port"
   until_both "$vip"
   say "8 requests: $(ask_many "$vip" 8)"
-  status=$(value operating_status loadbalancer member show "$lb-pool" blue)
+  # A heartbeat a second tells the API what HAProxy knows already.
+  for _ in $(seq 30); do
+    status=$(value operating_status loadbalancer member show "$lb-pool" blue)
+    [ "$status" != ONLINE ] || break
+    sleep 0.1
+  done
   [ "$status" = ONLINE ] || fail "the client shows $status for the member that is back"
 }
 
