@@ -15,6 +15,7 @@ import { chooseRanges, readTakenRanges, uniqueLocalRange } from '../../src/cloud
 import type { WiredNetwork, PortWiring } from '../../src/cloud/local/fabric/wiring.ts';
 import { silentLogger } from '../../src/lib/log.ts';
 import type { Logger } from '../../src/lib/log.ts';
+import { claimNumber, releaseNumber } from './namespaces.ts';
 import { TestPorts } from './local-ports.ts';
 import type { TestNetwork } from './local-ports.ts';
 
@@ -37,7 +38,7 @@ export type TestCloud = {
 type CloudOptions = { readonly init?: string; readonly log?: Logger } & Partial<LocalComputeOptions>;
 
 /** What is drawn once for a state of a test. */
-type State = { readonly state_id: string; readonly ranges: readonly string[]; readonly management_id: string };
+type State = { readonly pool: number; readonly state_id: string; readonly ranges: readonly string[]; readonly management_id: string };
 
 /** An init that does nothing and ends when it is asked to. */
 const WAITING_INIT = `#!/bin/sh
@@ -54,7 +55,7 @@ export async function createLocalCloud(options: CloudOptions = {}): Promise<Test
 /** Opens a state folder again with new objects, as a later process does. */
 export async function openLocalCloud(state_dir: string, options: CloudOptions = {}): Promise<TestCloud> {
   const { init = WAITING_INIT, log = silentLogger, ...overrides } = options;
-  const { state_id, ranges, management_id } = await readState(state_dir);
+  const { state_id, ranges, pool, management_id } = await readState(state_dir);
   const fabric = new LocalFabric({ state_id, state_dir, log });
   const place = { state_id, cidr: ranges[0] ?? '', index: 0 };
   const management = testNetwork({ id: management_id, host_reachable: true, is_management: true }, place);
@@ -89,6 +90,7 @@ export async function openLocalCloud(state_dir: string, options: CloudOptions = 
     destroy: async () => {
       await destroyState(state_dir, state_id);
       await rm(state_dir, { recursive: true, force: true });
+      releaseNumber('pool', pool);
     },
   };
 }
@@ -114,8 +116,10 @@ export function instanceSpec(changes: Partial<InstanceSpec> = {}): InstanceSpec 
 async function readState(state_dir: string): Promise<State> {
   const path = join(state_dir, 'test-state.json');
   if (existsSync(path)) return JSON.parse(readFileSync(path, 'utf8')) as State;
-  const ranges = chooseRanges(await readTakenRanges(), 8, { pool: randomPool() });
-  const drawn = { state_id: newStateId(), ranges, management_id: randomUUID() };
+  // Clouds of tests side by side must not choose the same ranges, which are free until the first leg is made.
+  const { number } = claimNumber('pool', 16);
+  const ranges = chooseRanges(await readTakenRanges(), 8, { pool: `198.18.${128 + 8 * number}.0/21` });
+  const drawn = { state_id: newStateId(), ranges, pool: number, management_id: randomUUID() };
   writeFileSync(path, JSON.stringify(drawn));
   return drawn;
 }
@@ -136,9 +140,4 @@ function testNetwork(kind: Omit<WiredNetwork, 'mtu'>, place: { state_id: string;
     { ip_version: 6, cidr: range6, gateway_ip: `${base6}::1` },
   ] as const;
   return { network: { mtu: 1500, ...kind }, subnets, base4, base6 };
-}
-
-/** Clouds of tests that run at the same time must not choose the same ranges, which are free until the first leg is made. */
-function randomPool(): string {
-  return `198.${18 + Math.floor(Math.random() * 2)}.${Math.floor(Math.random() * 16) * 16}.0/20`;
 }

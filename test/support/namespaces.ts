@@ -1,6 +1,8 @@
 /** Network namespaces for tests: who may make them, what of ours is on this machine, and members in namespaces of their own. */
-import { randomBytes } from 'node:crypto';
-import { readFileSync, readdirSync } from 'node:fs';
+import { randomBytes, randomInt } from 'node:crypto';
+import { mkdirSync, readFileSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { readHierarchies } from '../../src/cloud/local/compute/cgroups.ts';
 import { missingRights } from '../../src/cloud/local/compute/rights.ts';
 import { run } from '../../src/lib/run.ts';
@@ -8,6 +10,28 @@ import { run } from '../../src/lib/run.ts';
 /** Why tests in network namespaces cannot run here; false when they can. Made for the `skip` option of a test. */
 export function namespacesUnavailable(): string | false {
   return missingRights(process.env['PATH'] ?? '') ?? false;
+}
+
+const claimPath = (kind: string, number: number): string => join(tmpdir(), `claim-${kind}-${number}`);
+
+/** A number from 0 to `count` − 1 that no other test of this run has now, for what tests side by side must not share. Throws when all are taken. */
+export function claimNumber(kind: string, count: number): { readonly number: number; readonly release: () => void } {
+  const first = randomInt(count);
+  for (let step = 0; step < count; step += 1) {
+    const number = (first + step) % count;
+    try {
+      mkdirSync(claimPath(kind, number));
+      return { number, release: () => releaseNumber(kind, number) };
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+    }
+  }
+  throw new Error(`all ${count} numbers of ${kind} are claimed: ${claimPath(kind, 0)} and so on`);
+}
+
+/** Gives a number back. */
+export function releaseNumber(kind: string, number: number): void {
+  rmSync(claimPath(kind, number), { recursive: true, force: true });
 }
 
 /** Everything on this machine that carries a state id, as sorted lines: empty when nothing of it is left. */

@@ -1,12 +1,12 @@
 /** A whole Octavia of its own for a test: controllers in a process that can be killed, on a state folder that is destroyed at the end. */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
-import { randomInt } from 'node:crypto';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { claimNumber } from './namespaces.ts';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
 
@@ -37,9 +37,10 @@ export type Octavia = {
 export async function startOctavia(t: Pick<TestContext, 'after'>, options: OctaviaOptions = {}): Promise<Octavia> {
   const state_dir = options.state_dir ?? (await mkdtemp(join(tmpdir(), 'oct-')));
   const port = await freePort();
+  const claim = claimNumber('ranges', 128);
   const base_url = `http://127.0.0.1:${port}`;
   const own = { OCTAVIA_STATE_DIR: state_dir, OCTAVIA_BIND: `127.0.0.1:${port}`, OCTAVIA_CONFIG: '' };
-  const env = { ...process.env, ...own, ...ranges(), ...options.env };
+  const env = { ...process.env, ...own, ...ranges(claim.number), ...options.env };
   let child: ChildProcess | null = null;
   let output = '';
 
@@ -77,19 +78,19 @@ export async function startOctavia(t: Pick<TestContext, 'after'>, options: Octav
   };
   t.after(async () => {
     await octavia.destroy().catch((error: unknown) => console.error(error));
+    claim.release();
     await rm(state_dir, { recursive: true, force: true });
   });
   await octavia.start();
   return octavia;
 }
 
-/** Ranges drawn at random: two tests that start at the same time would both find the same range to be the first free one. */
-function ranges(): Record<string, string> {
-  const tenant = randomInt(512);
-  const management = randomInt(1024);
+/** Ranges of its own: two tests that start at the same time would both find the same range to be the first free one. */
+function ranges(number: number): Record<string, string> {
   return {
-    OS_LOCAL__TENANT_CIDR: `198.${18 + (tenant >> 8)}.${tenant & 255}.0/24`,
-    OS_LOCAL__MANAGEMENT_CIDR: `100.${64 + (management >> 4)}.${(management & 15) << 4}.0/20`,
+    OS_LOCAL__TENANT_CIDR: `198.19.${2 * number}.0/24`,
+    OS_LOCAL__FLOATING_CIDR: `198.19.${2 * number + 1}.0/24`,
+    OS_LOCAL__MANAGEMENT_CIDR: `100.${65 + (number >> 4)}.${(number & 15) << 4}.0/20`,
   };
 }
 
