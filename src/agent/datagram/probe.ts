@@ -71,6 +71,8 @@ function isNotRefused({ monitor_address, monitor_port }: DatagramMember, timeout
     };
     const timer = setTimeout(() => end(true), timeout_ms);
     socket.once('error', () => end(false));
-    socket.connect(monitor_port, monitor_address, () => socket.send(''));
+    // By its event: a callback would be called with the error, too, when there is no way to the member.
+    socket.once('connect', () => socket.send(''));
+    socket.connect(monitor_port, monitor_address);
   });
 }

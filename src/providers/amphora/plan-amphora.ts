@@ -166,7 +166,8 @@ function planAgent(tree: LoadBalancerTree, view: AmphoraView, agent: ObservedAge
     if (!hasAddresses(agent, port, addresses)) plugs.push({ step: 'plug_network', owner, amphora_id: amphora.id, port_id: port.id });
   }
   // HAProxy may listen on addresses that are not there yet, so its start need not wait for the interfaces.
-  const steps = [...plugs, ...configurationStep(view, agent), ...datagramStep(view, agent)];
+  // Probes of UDP members begin at once, and would find no way to them.
+  const steps = [...plugs, ...configurationStep(view, agent), ...(plugs.length === 0 ? datagramStep(view, agent) : [])];
   if (steps.length > 0) return doing(steps);
   if (amphora.config_due) return doing([{ step: 'configure_agent', owner, amphora_id: amphora.id }]);
   if (amphora.cert_busy) return doing([{ step: 'renew_certificate', owner, amphora_id: amphora.id }]);
