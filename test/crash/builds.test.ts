@@ -64,7 +64,11 @@ test('an instance that is listed late is not asked for twice', async (t) => {
 test('builds that end in ERROR are tried again, then the load balancer is in ERROR with the reason, and comes back when the cloud does', async (t) => {
   const { world, controller } = calmWorld(await withDatabase(t), { build_error: 1, build_ms: 1000 });
   const id = await user.create(world);
-  await pass(world, controller, 300);
+  await pass(world, controller, 5);
+  const row = await world.db.read.selectFrom('reconciliation').select('attempts').where('loadbalancer_id', '=', id).executeTakeFirst();
+  assert.ok((row?.attempts ?? 0) > 0, 'a build has failed');
+  assert.equal(await statusOf(world, id), 'PENDING_CREATE', 'one failure is not the end');
+  await pass(world, controller, 295);
   const failed = await treeOf(world, id);
   assert.equal(failed?.loadbalancer.provisioning_status, 'ERROR');
   assert.match(failed?.loadbalancer.fault ?? '', /No valid host was found/u);

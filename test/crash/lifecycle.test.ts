@@ -112,6 +112,8 @@ test('in place: what was to be deleted is gone, what was pending is ACTIVE, what
   assert.deepEqual((await lbOf(db, 'b')).provisioning_status, 'PENDING_UPDATE');
   const active = await db.read.selectFrom('listener').select('updated_at').where('id', '=', 'listener a ACTIVE').executeTakeFirst();
   assert.equal(active?.updated_at, null, 'what did not change was not touched');
+  const refused = await db.read.selectFrom('listener').select('updated_at').where('id', '=', 'listener a refused').executeTakeFirst();
+  assert.equal(refused?.updated_at, null, 'nor was what is refused as before');
   const monitors = await db.read.selectFrom('healthmonitor').select(['id', 'operating_status']).orderBy('id').execute();
   for (const { id, operating_status } of monitors) {
     assert.equal(operating_status, id.startsWith('monitor a') && !id.endsWith(' ERROR') ? 'ONLINE' : 'OFFLINE', id);

@@ -313,6 +313,11 @@ test('ports follow the groups and the policy of the load balancer, but a port of
   assert.ok(!done.includes('update_port'), done.join());
   assert.deepEqual(next(tree({ vip_port_owned: true }), sight(has, has)), ['update_port', 'update_port']);
   assert.ok(!next(tree({ vip_port_owned: true }), sight({}, has)).includes('update_port'));
+  // One of two amphorae's ports tells it as well.
+  const other = view({ ports: [vrrp(amphora({ id: sampleId('amphora', 2) }))] }, { id: sampleId('amphora', 2) });
+  const [one] = sight(has, has).amphorae;
+  const both = observed(one === undefined ? [] : [one, other], { vip_ports: sight(has, has).vip_ports });
+  assert.equal(next(tree({ vip_port_owned: true }), both).filter((step) => step === 'update_port').length, 2);
 });
 
 test('an amphora that serves is removed only when its replacement serves', () => {
