@@ -85,7 +85,10 @@ async function changes({ client, subnet }: Stage, t: TestContext, red: TestMembe
   assert.notEqual(await steady.ask(), null);
   await set({ allowed_cidrs: null, connection_limit: 1 });
   await change(client, lb.id, 'DELETE', `/pools/${poolOf(lb)}/members/${members.get('gold')?.id}`);
-  assert.deepEqual(Object.keys(await askByFlows(t, target, 1)), ['red']);
+  const within = openDatagramClient(t, target);
+  assert.equal(await within.ask(), 'red');
+  assert.equal(await openDatagramClient(t, target).ask(), null, 'one more than the limit');
+  assert.equal(await within.ask(), 'red', 'the flow within the limit goes on');
   await removeLoadBalancer(client, lb.id);
 }
 
@@ -108,10 +111,8 @@ async function clients({ client, subnet }: Stage, t: TestContext, red: TestMembe
   await change(client, lb.id, 'PUT', `/pools/${poolOf(lb)}`, { pool: { session_persistence: null, lb_algorithm: 'SOURCE_IP' } });
   assert.equal(Object.keys(await askByFlows(t, target, 8)).length, 1);
   await change(client, lb.id, 'PUT', `/pools/${poolOf(lb)}`, { pool: { lb_algorithm: 'LEAST_CONNECTIONS' } });
-  // All that this client has sent so far went to one member: the other has the least.
-  const shared = await askByFlows(t, target, 12);
-  assert.equal(shared['nobody'], undefined);
-  assert.ok(Object.keys(shared).length > 0, JSON.stringify(shared));
+  // Who has the least gets the most: the shares themselves are told by the cases of the rules.
+  assert.equal((await askByFlows(t, target, 12))['nobody'], undefined);
   await removeLoadBalancer(client, lb.id);
 }
 

@@ -6,6 +6,7 @@
  * that way. `learn` notes where clients went. Rules are exchanged by one transaction; counters and what was learnt stay.
  */
 import { isIP, isIPv6 } from 'node:net';
+import { cidrContains, parseCidr } from '../../model/rules/addresses.ts';
 import type { DatagramConfig, DatagramListener, DatagramMember, DatagramPool } from '../../wire/datagram.ts';
 
 /** The table's name. */
@@ -155,42 +156,10 @@ function arriveRules({ allowed_cidrs, connection_limit }: DatagramListener, coun
 
 /** nft refuses overlapping networks in one set; those that lie in another say nothing new. */
 function withoutCovered(cidrs: readonly string[]): readonly string[] {
-  const parsed = [...new Set(cidrs)].map((cidr) => ({ cidr, ...rangeOf(cidr) }));
-  return parsed
-    .filter(
-      (each) =>
-        !parsed.some(
-          (other) =>
-            other !== each &&
-            other.prefix <= each.prefix &&
-            other.first <= each.first &&
-            each.last <= other.last &&
-            (other.prefix < each.prefix || other.cidr < each.cidr),
-        ),
-    )
-    .map(({ cidr }) => cidr);
-}
-
-function rangeOf(cidr: string): { readonly first: bigint; readonly last: bigint; readonly prefix: number } {
-  const [address = '', length] = cidr.split('/');
-  const bits = isIPv6(address) ? 128 : 32;
-  const prefix = length === undefined ? bits : Number(length);
-  const host = (1n << BigInt(bits - prefix)) - 1n;
-  const first = (numberOf(address) >> BigInt(bits - prefix)) << BigInt(bits - prefix);
-  return { first, last: first | host, prefix };
-}
-
-/** An address that node:net accepts as a number. */
-function numberOf(address: string): bigint {
-  if (!isIPv6(address)) return address.split('.').reduce((sum, part) => (sum << 8n) | BigInt(part), 0n);
-  const tail = /^(.*:)(\d+)\.(\d+)\.(\d+)\.(\d+)$/u.exec(address);
-  const hex = (high: string | undefined, low: string | undefined): string => (Number(high) * 256 + Number(low)).toString(16);
-  const plain = tail === null ? address : `${tail[1]}${hex(tail[2], tail[3])}:${hex(tail[4], tail[5])}`;
-  const [left = '', right] = plain.split('::');
-  const head = left === '' ? [] : left.split(':');
-  const rest = right === undefined || right === '' ? [] : right.split(':');
-  const groups = [...head, ...Array.from({ length: 8 - head.length - rest.length }, () => '0'), ...rest];
-  return groups.reduce((sum, group) => (sum << 16n) | BigInt(`0x${group}`), 0n);
+  const networks = [...new Set(cidrs)].map((cidr) => ({ cidr, address: cidr.split('/')[0] ?? '', prefix: parseCidr(cidr)?.prefix ?? 0 }));
+  const covers = (wide: (typeof networks)[number], narrow: (typeof networks)[number]): boolean =>
+    cidrContains(wide.cidr, narrow.address) && (wide.prefix < narrow.prefix || (wide.prefix === narrow.prefix && wide.cidr < narrow.cidr));
+  return networks.filter((each) => !networks.some((other) => covers(other, each))).map(({ cidr }) => cidr);
 }
 
 function addPool(body: Body, listener: DatagramListener, conditions: Conditions, learners: string[]): void {
