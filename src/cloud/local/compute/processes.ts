@@ -17,14 +17,18 @@ export type MarkedProcess = ProcessId & {
   readonly is_init: boolean;
 };
 
+/** Fields of proc(5)'s `stat`, counted from the third, the state. */
+const FIELD = { state: 0, flags: 6, starttime: 19, env_start: 47, env_end: 48 } as const;
+/** The flag of processes that are the kernel's own (PF_KTHREAD). */
+const KERNEL_THREAD = 0x200000;
+/** How often one that may be within execve(2) is looked at, a millisecond apart. */
+const EXECVE_LOOKS = 500;
+const PAUSE = new Int32Array(new SharedArrayBuffer(4));
+
 /** A process by its pid now; null when there is none, or only its zombie. */
 export function findProcess(pid: number): ProcessId | null {
-  const stat = readProc(pid, 'stat');
-  if (stat === null) return null;
-  // The command's name may hold spaces and brackets: fields are counted after the last bracket.
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  if (fields[0] === 'Z' || fields[0] === 'X') return null;
-  return { pid, started: Number(fields[19]) };
+  const fields = readStat(pid);
+  return fields === null ? null : { pid, started: Number(fields[FIELD.starttime]) };
 }
 
 /** True while that very process runs. */
@@ -37,7 +41,7 @@ export function findMarked(state_id: string): readonly MarkedProcess[] {
   const found: MarkedProcess[] = [];
   for (const name of readdirSync('/proc')) {
     if (!/^\d+$/u.test(name)) continue;
-    const environment = readProc(Number(name), 'environ')?.split('\0') ?? [];
+    const environment = readEnvironment(Number(name));
     if (!environment.includes(`${STATE_MARK}=${state_id}`)) continue;
     const process = findProcess(Number(name));
     if (process === null) continue;
@@ -74,6 +78,39 @@ export async function endProcesses(processes: readonly ProcessId[], grace_ms: nu
   for (const process of stubborn) signalProcess(process, 'SIGKILL');
   const immortal = await awaitEnd(stubborn, 2000);
   if (immortal.length > 0) throw new Error(`processes ${immortal.map(({ pid }) => pid).join(', ')} do not end after SIGKILL`);
+}
+
+/**
+ * The environment of a process, empty when there is none.
+ *
+ * For some microseconds of every execve(2) the kernel shows nothing, though the process had its marks before and has them after. So one
+ * that shows nothing is read again, unless it is one that has no environment.
+ */
+function readEnvironment(pid: number): readonly string[] {
+  for (let look = 0; look < EXECVE_LOOKS; look += 1) {
+    const environment = readProc(pid, 'environ');
+    if (environment === null) return [];
+    if (environment !== '') return environment.split('\0');
+    if (hasNoEnvironment(pid)) return [];
+    Atomics.wait(PAUSE, 0, 0, 1);
+  }
+  return [];
+}
+
+/** True for one that ended, for the kernel's own, and for one that was started with an empty environment. */
+function hasNoEnvironment(pid: number): boolean {
+  const fields = readStat(pid);
+  if (fields === null || (Number(fields[FIELD.flags]) & KERNEL_THREAD) !== 0) return true;
+  return fields[FIELD.env_end] !== '0' && fields[FIELD.env_end] === fields[FIELD.env_start];
+}
+
+/** The fields of a process's `stat` from the third one on; null when there is none, or only its zombie. */
+function readStat(pid: number): readonly string[] | null {
+  const stat = readProc(pid, 'stat');
+  if (stat === null) return null;
+  // The command's name may hold spaces and brackets: fields are counted after the last bracket.
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  return fields[FIELD.state] === 'Z' || fields[FIELD.state] === 'X' ? null : fields;
 }
 
 function isNamespaceInit(pid: number): boolean {
