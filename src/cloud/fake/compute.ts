@@ -35,6 +35,8 @@ type Body = {
 export class FakeCompute implements Compute {
   readonly #options: FakeComputeOptions;
   readonly #bodies = new Map<string, Body>();
+  /** The same by load balancer: each look at one asks for its own. */
+  readonly #bodiesOf = new Map<string, Set<Body>>();
   #serial = 0;
 
   constructor(options: FakeComputeOptions) {
@@ -70,7 +72,7 @@ export class FakeCompute implements Compute {
       created_ms,
     };
     const listed_ms = created_ms + late_listing_ms * this.#random();
-    this.#bodies.set(compute_id, {
+    this.#keep({
       spec,
       instance,
       ready_ms: created_ms + build_ms,
@@ -84,14 +86,14 @@ export class FakeCompute implements Compute {
   async listInstances(filter: { readonly loadbalancer_id?: string }): Promise<readonly Instance[]> {
     this.#mayFail();
     const now = this.#options.clock.now();
-    return [...this.#bodies.values()]
-      .filter((body) => body.listed_ms <= now && (filter.loadbalancer_id ?? body.spec.loadbalancer_id) === body.spec.loadbalancer_id)
-      .map((body) => this.#look(body));
+    const { loadbalancer_id } = filter;
+    const bodies = loadbalancer_id === undefined ? this.#bodies.values() : (this.#bodiesOf.get(loadbalancer_id) ?? []);
+    return [...bodies].filter((body) => body.listed_ms <= now).map((body) => this.#look(body));
   }
 
   async deleteInstance(compute_id: string): Promise<void> {
     this.#mayFail();
-    this.#bodies.delete(compute_id);
+    this.lose(compute_id);
   }
 
   async attachPort(compute_id: string, port_id: string): Promise<void> {
@@ -112,6 +114,12 @@ export class FakeCompute implements Compute {
     return [...this.#bodies.values()].map((body) => this.#look(body));
   }
 
+  /** One of them; undefined when there is none. */
+  find(compute_id: string): Instance | undefined {
+    const body = this.#bodies.get(compute_id);
+    return body && this.#look(body);
+  }
+
   /** What an instance was asked to be. */
   specOf(compute_id: string): InstanceSpec | null {
     return this.#bodies.get(compute_id)?.spec ?? null;
@@ -119,7 +127,18 @@ export class FakeCompute implements Compute {
 
   /** The cloud loses an instance: gone without a trace. */
   lose(compute_id: string): void {
+    const body = this.#bodies.get(compute_id);
+    if (body === undefined) return;
     this.#bodies.delete(compute_id);
+    const ofSame = this.#bodiesOf.get(body.spec.loadbalancer_id);
+    ofSame?.delete(body);
+    if (ofSame?.size === 0) this.#bodiesOf.delete(body.spec.loadbalancer_id);
+  }
+
+  #keep(body: Body): void {
+    this.#bodies.set(body.instance.compute_id, body);
+    const { loadbalancer_id } = body.spec;
+    this.#bodiesOf.set(loadbalancer_id, (this.#bodiesOf.get(loadbalancer_id) ?? new Set()).add(body));
   }
 
   #look(body: Body): Instance {

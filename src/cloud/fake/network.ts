@@ -6,6 +6,7 @@ import { Fault } from '../../model/index.ts';
 import { newId } from '../../lib/ids.ts';
 import { cidrContains, formatAddress, ipVersion, parseCidr } from '../../model/rules/addresses.ts';
 import type { Network, NetworkCatalog, Port, PortService, PortSpec, Subnet } from '../network.ts';
+import { PortTable } from './port-table.ts';
 
 /** A network service in memory. */
 export type FakeNetwork = NetworkCatalog &
@@ -118,10 +119,8 @@ const wholeNetwork = (given: Pick<Network, 'id'> & Partial<Network>, subnets: Re
   ...given,
 });
 
-function createPorts(
-  lookups: Lookups,
-): PortService & { ports: Map<string, Port>; put(port: Port): void; failPorts(error: Error | null): void } {
-  const ports = new Map<string, Port>();
+function createPorts(lookups: Lookups): PortService & { ports: PortTable; put(port: Port): void; failPorts(error: Error | null): void } {
+  const ports = new PortTable();
   let failure: Error | null = null;
   return {
     ports,
@@ -129,16 +128,13 @@ function createPorts(
     failPorts: (error) => void (failure = error),
     async createPort(spec) {
       if (failure !== null) throw failure;
-      const same = [...ports.values()].find((port) => port.name === spec.name && port.device_id === spec.device_id);
+      const [same] = ports.list({ name: spec.name, device_id: spec.device_id });
       if (same !== undefined) return same;
       const port = newPort(spec, lookups, ports);
       ports.set(port.id, port);
       return port;
     },
-    listPorts: async (filter) =>
-      [...ports.values()].filter((port) =>
-        (Object.keys(filter) as (keyof typeof filter)[]).every((name) => filter[name] === undefined || port[name] === filter[name]),
-      ),
+    listPorts: async (filter) => ports.list(filter),
     async updatePort(id, change) {
       const port = ports.get(id);
       if (port === undefined) throw new Fault(404, `Port ${id} not found.`);

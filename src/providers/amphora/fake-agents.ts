@@ -139,7 +139,7 @@ export class FakeAgents implements AmphoraAgents {
 
   #find(amphora: Amphora): Body | null {
     const { compute, random, no_answer = 0 } = this.#options;
-    const instance = compute.all().find((each) => each.compute_id === amphora.compute_id);
+    const instance = amphora.compute_id === null ? undefined : compute.find(amphora.compute_id);
     if (instance?.status !== 'ACTIVE') {
       if (amphora.compute_id !== null && !instance) this.#bodies.delete(amphora.compute_id);
       return null;
