@@ -69,9 +69,9 @@ function persistenceLines(pool: PoolTree, mode: Mode, peers: Peers, settings: Re
   ];
 }
 
-/** The name of a cookie (RFC 6265, token) as the argument of a sample fetch. */
+/** The name of a cookie (RFC 6265, token; beyond ASCII the API lets all pass) as the argument of a sample fetch. */
 function cookieArgument(name: string, owner: Owner): string {
-  if (!/^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/u.test(name)) throw new Terminal(owner, 'cookie_name is not the name of a cookie');
+  if (!/^[!#$%&'*+\-.^_`|~0-9A-Za-z\u{a0}-\u{10ffff}]+$/u.test(name)) throw new Terminal(owner, 'cookie_name is not the name of a cookie');
   return fetchArgument(name);
 }
 

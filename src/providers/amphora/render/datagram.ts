@@ -20,11 +20,13 @@ import type {
   DatagramPool,
 } from '../../../wire/datagram.ts';
 import { checkedAddress, checkedCidr, isServed } from './lines.ts';
-import { activeMonitor, statusCodes } from './monitor.ts';
+import { activeMonitor, probeSeconds, statusCodes } from './monitor.ts';
 import { serverNumbers } from './server-number.ts';
 
 /** Upstream's default: how long a client is remembered (seconds). */
 const PERSISTENCE_TIMEOUT = 360;
+/** IPVS remembers 31 days at most, nft a year; the API knows no most. */
+const LONGEST_PERSISTENCE = 31 * 86_400;
 
 /**
  * Renders the document; what is switched off, being deleted or was refused is left out. Throws `Terminal` with its owner for
@@ -98,7 +100,7 @@ function persistenceOf(pool: PoolTree, owner: Owner): DatagramPool['persistence'
   if (persistence === null || persistence.type !== 'SOURCE_IP') return null;
   const timeout_seconds = persistence.persistence_timeout ?? PERSISTENCE_TIMEOUT;
   return {
-    timeout_seconds: timeout_seconds > 0 ? timeout_seconds : PERSISTENCE_TIMEOUT,
+    timeout_seconds: timeout_seconds > 0 ? Math.min(timeout_seconds, LONGEST_PERSISTENCE) : PERSISTENCE_TIMEOUT,
     ...prefixesOf(persistence.persistence_granularity, owner),
   };
 }
@@ -130,9 +132,7 @@ function renderMonitor(monitor: HealthMonitor, has_sctp_probes: boolean): Datagr
   return {
     id: monitor.id,
     type,
-    // The API allows a delay of 0.
-    delay: Math.max(1, monitor.delay),
-    timeout: monitor.timeout > 0 ? monitor.timeout : Math.max(1, monitor.delay),
+    ...probeSeconds(monitor),
     rise: monitor.max_retries,
     fall: monitor.max_retries_down,
     method: monitor.http_method ?? 'GET',

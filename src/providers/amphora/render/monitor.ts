@@ -1,5 +1,5 @@
 /** A health monitor as lines of HAProxy's backend and words of its servers. */
-import { type HealthMonitor, type Member, type Owner, Terminal } from '../../../model/index.ts';
+import { type HealthMonitor, maxTimeoutMs, type Member, type Owner, Terminal } from '../../../model/index.ts';
 import { isHttpProbe } from '../../../model/rules/healthmonitor.ts';
 import { type ConfigLine, escapeLogFormat } from '../../../wire/haproxy-text.ts';
 import { checkedAddress, isServed, ownedLine } from './lines.ts';
@@ -9,11 +9,23 @@ import type { RenderSettings } from './settings.ts';
 export const activeMonitor = (monitor: HealthMonitor | null): HealthMonitor | null =>
   monitor !== null && monitor.admin_state_up && isServed(monitor) ? monitor : null;
 
+/** The API knows no longest time, HAProxy counts milliseconds in 31 bits: the longest time-out of a listener, 24 days, will do. */
+const LONGEST_SECONDS = maxTimeoutMs / 1000;
+
+/** `delay` and `timeout` in seconds that a probe can have. The API allows a delay of 0, HAProxy no interval of 0; a time-out of 0 is the delay. */
+export function probeSeconds({ delay, timeout }: Pick<HealthMonitor, 'delay' | 'timeout'>): {
+  readonly delay: number;
+  readonly timeout: number;
+} {
+  const bounded = (seconds: number): number => Math.min(Math.max(1, seconds), LONGEST_SECONDS);
+  return { delay: bounded(delay), timeout: bounded(timeout > 0 ? timeout : delay) };
+}
+
 /** The lines of a backend; `alpn` as for `checkTokens`. Throws `Terminal` with the monitor as owner for what HAProxy cannot probe. */
 export function monitorLines(monitor: HealthMonitor, settings: RenderSettings, alpn: readonly string[] | null): ConfigLine[] {
   const owner: Owner = { type: 'healthmonitor', id: monitor.id };
   // Without it the interval bounds a probe: that is what a time-out of 0 is taken for, HAProxy would wait for ever.
-  const timeout = monitor.timeout > 0 ? [ownedLine(owner, 'timeout', 'check', `${monitor.timeout}s`)] : [];
+  const timeout = monitor.timeout > 0 ? [ownedLine(owner, 'timeout', 'check', `${probeSeconds(monitor).timeout}s`)] : [];
   // Health as the old worker knew it holds in the new one until the first probe.
   return [
     ownedLine(owner, 'load-server-state-from-file', 'global'),
@@ -65,9 +77,8 @@ export function checkTokens(monitor: HealthMonitor, member: Member, alpn: readon
     'check',
     ...(isTls ? ['check-ssl', ...(alpn === null ? ['verify', 'none'] : [])] : []),
     ...(isHttpProbe(monitor.type) ? checkAlpn(alpn) : []),
-    // The API allows a delay of 0, HAProxy no interval of 0.
     'inter',
-    `${Math.max(1, monitor.delay)}s`,
+    `${probeSeconds(monitor).delay}s`,
     'fall',
     String(monitor.max_retries_down),
     'rise',
