@@ -19,7 +19,7 @@ import type { Members } from './runtime/members.ts';
 import { HeldFile } from './runtime/held.ts';
 import type { Held } from './runtime/held.ts';
 import { Keeper } from './runtime/keeper.ts';
-import { isRightByForm } from './runtime/plan-form.ts';
+import { isRightByForm, isRightWhenTaken } from './runtime/plan-form.ts';
 import { tlsAtStart } from './runtime/plan-tls.ts';
 import { checkListsOf, listNames, removeUnusedLists } from './runtime/lists.ts';
 import { lastChange, md5Of, wantedOf } from './runtime/wanted.ts';
@@ -27,6 +27,9 @@ import type { Processes } from './unix-socket.ts';
 
 /** What came with the file last accepted. */
 type Accepted = { readonly md5: string; readonly generation: number };
+
+/** A configuration that was put and is not in force yet. */
+type Offer = { readonly loadbalancer_id: string; readonly text: string; readonly generation: number };
 
 /** Stores and runs the configuration of one load balancer. Changes must not overlap; the REST API runs them one by one. */
 export class HaproxyService {
@@ -40,6 +43,8 @@ export class HaproxyService {
   #checked = '';
   /** False after a configuration was taken for right and was not: then each is checked before it is used. */
   #trustsForms = true;
+  /** A configuration that waits for the worker to take its certificates: until then its file is `offered`, and the one before is in force. */
+  #trial: Offer | undefined;
   #statsSocket: Promise<string | undefined> | undefined;
   #members: { readonly of: string; readonly are: Members | undefined } | undefined;
   /** Called before a worker is replaced, for the last counters of the old one. */
@@ -74,7 +79,8 @@ export class HaproxyService {
   }
 
   /**
-   * Checks a configuration and keeps it for the next start or reload; answers its MD5. The running process is not touched.
+   * Checks a configuration and keeps it for the next start or reload; answers its MD5. The running process is not touched. Certificates
+   * that the worker can be given are checked by that, when it runs next.
    * Throws a refusal: 400 with HAProxy's words, 409 when the amphora serves another load balancer.
    */
   async accept(loadbalancer_id: string, text: Buffer, generation: number): Promise<string> {
@@ -85,18 +91,32 @@ export class HaproxyService {
     await checkListsOf(this.#places, loadbalancer_id, text.toString('utf8'));
     await mkdir(places.folder, { recursive: true, mode: 0o755 });
     await writeFileAtomic(places.offered, text);
-    const isRight = await this.#isRightByForm(loadbalancer_id, text.toString('utf8'));
-    const complaint = isRight ? undefined : await this.#haproxy.complaint(places.offered);
+    const offer = { loadbalancer_id, text: text.toString('utf8'), generation };
+    const form = await this.#formOf(loadbalancer_id, offer.text);
+    this.#trial = form === 'to be tried' ? offer : undefined;
+    if (form === 'unsure') await this.#check(offer);
+    if (form !== 'to be tried') await this.#keep(offer);
+    return md5;
+  }
+
+  /** Has HAProxy check what is offered. Throws a refusal with its words; then what was in force goes on. */
+  async #check({ loadbalancer_id, text }: Offer): Promise<void> {
+    const places = loadBalancerPlaces(this.#places, loadbalancer_id);
+    const complaint = await this.#haproxy.complaint(places.offered);
     if (complaint !== undefined) {
       await rename(places.offered, places.refused);
       throw refuse(400, 'Invalid request', complaint);
     }
+    this.#checked = (await wantedOf(this.#places, loadbalancer_id, text)).fingerprint;
+  }
+
+  /** What was offered is in force from now on. */
+  async #keep({ loadbalancer_id, text, generation }: Offer): Promise<void> {
+    const places = loadBalancerPlaces(this.#places, loadbalancer_id);
     // The same again keeps its time, which tells whether HAProxy was started with it.
-    if ((await this.config(loadbalancer_id)) === text.toString('utf8')) await rm(places.offered);
+    if ((await this.config(loadbalancer_id)) === text) await rm(places.offered);
     else await rename(places.offered, places.config);
-    if (!isRight) this.#checked = (await wantedOf(this.#places, loadbalancer_id, text.toString('utf8'))).fingerprint;
-    await replaceFile(places.accepted, JSON.stringify({ md5, generation } satisfies Accepted));
-    return md5;
+    await replaceFile(places.accepted, JSON.stringify({ md5: md5Of(text), generation } satisfies Accepted));
   }
 
   /**
@@ -106,8 +126,7 @@ export class HaproxyService {
    */
   async run(loadbalancer_id: string): Promise<ChangeReport> {
     const begun = performance.now();
-    const wanted = await this.#wanted(loadbalancer_id);
-    const done = await this.#follow(loadbalancer_id, wanted);
+    const done = (await this.#tryOut(loadbalancer_id)) ?? (await this.#follow(loadbalancer_id, await this.#wanted(loadbalancer_id)));
     const report = { ...done, took_ms: Math.round(performance.now() - begun) };
     await this.#changes.note(report);
     return report;
@@ -144,6 +163,23 @@ export class HaproxyService {
     return { ...counts, old_workers: processes?.oldWorkers.length ?? 0, leaving: Object.keys(held?.extra ?? {}).length };
   }
 
+  /**
+   * Gives the worker the certificates of a configuration that waits for that. Undefined when there is none, or when it is a reload, before
+   * which it is checked. Throws a refusal with HAProxy's words; then what was in force goes on.
+   */
+  async #tryOut(loadbalancer_id: string): Promise<Omit<ChangeReport, 'took_ms'> | undefined> {
+    const trial = this.#trial;
+    this.#trial = undefined;
+    if (trial?.loadbalancer_id !== loadbalancer_id) return undefined;
+    const current = await this.#current(loadbalancer_id);
+    const isKnown = current !== undefined && current !== 'unknown';
+    const changed = isKnown ? await this.#byCommands(current, await wantedOf(this.#places, loadbalancer_id, trial.text)) : undefined;
+    const isTaken = changed !== undefined && !('reason' in changed);
+    if (!isTaken) await this.#check(trial);
+    await this.#keep(trial);
+    return isTaken ? { how: 'commands', commands: changed.commands, reason: null } : undefined;
+  }
+
   async #follow(loadbalancer_id: string, wanted: Wanted): Promise<Omit<ChangeReport, 'took_ms'>> {
     const { config } = loadBalancerPlaces(this.#places, loadbalancer_id);
     const isWanted = (await this.#haproxy.wantedConfig()) !== undefined;
@@ -171,12 +207,14 @@ export class HaproxyService {
     }
   }
 
-  /** Is it the running configuration but for what HAProxy need not check before it is used? */
-  async #isRightByForm(loadbalancer_id: string, text: string): Promise<boolean> {
+  /** Is it the running configuration but for what HAProxy need not check before it is used, or what its worker checks? */
+  async #formOf(loadbalancer_id: string, text: string): Promise<'right' | 'to be tried' | 'unsure'> {
     const held = await this.#held.read();
     const current = await this.config(loadbalancer_id);
     const isBase = held !== undefined && !held.is_unsure && held.text === current && held.loadbalancer_id === loadbalancer_id;
-    return this.#trustsForms && isBase && isRightByForm(held.text, text);
+    if (!this.#trustsForms || !isBase) return 'unsure';
+    if (isRightByForm(held.text, text)) return 'right';
+    return isRightWhenTaken(held.text, text) ? 'to be tried' : 'unsure';
   }
 
   /** The check that was left for later. */

@@ -243,6 +243,28 @@ async function certificates({ amphora, ids, put, server, command, changes, proce
   assert.equal((await putTls(ca, first, a)).how, 'commands');
   assert.deepEqual([await shown('a.example'), await shown('b.example'), await shown('unknown')], ['a.example', 'first', 'first']);
 
+  // The worker itself checks certificates: what it does not take is refused in HAProxy's words, and nothing has changed.
+  const [half, other] = [issued('half'), issued('other half')];
+  const mixed = half.slice(0, half.indexOf('-----BEGIN PRIVATE')) + other.slice(other.indexOf('-----BEGIN PRIVATE'));
+  const inForce = (await amphora.call('GET', agentPaths.haproxy(ids.lb))).text;
+  for (const [what, content] of [
+    ['nothing', 'no certificate'],
+    ['mixed', mixed],
+  ] as const)
+    for (const slot of [`${ids.listener}-default`, 'sni']) {
+      const bad = await store(slot, what, content);
+      const paths = slot === 'sni' ? [first, bad] : [bad, a];
+      const bind = ['bind', `${testSubnet.vip}:443`, 'ssl', 'crt-list', await list(...paths), 'ca-file', ca, 'verify', 'optional'];
+      const text = configFor(`${amphora.folder}/run`, ids, [server(0, 'weight', '1')], [bind]);
+      const put = await amphora.call('PUT', agentPaths.haproxyUpload(amphora.amphora_id, ids.lb), text);
+      const run = put.status === 202 ? await amphora.call('PUT', agentPaths.service(ids.lb, 'reload')) : put;
+      assert.deepEqual([run.status, /\[ALERT\]/u.test(run.text)], [400, true], `${what} ${slot}: ${run.text}`);
+      assert.equal(await shown('unknown'), 'first');
+      assert.equal((await amphora.call('GET', agentPaths.haproxy(ids.lb))).text, inForce);
+      assert.equal((await putTls(ca, second, a)).reason, null, what);
+      assert.equal((await putTls(ca, first, a)).how, 'commands');
+      assert.deepEqual([await shown('a.example'), await shown('unknown')], ['a.example', 'first']);
+    }
   // Somebody shows another certificate, and takes one away.
   const strange = issued('strange');
   await command(`set ssl cert ${first} <<\n${strange}\n`);

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { writeConfig } from '../../wire/haproxy-text.ts';
-import { isRightByForm } from './plan-form.ts';
+import { isRightByForm, isRightWhenTaken } from './plan-form.ts';
 
 const line = (text: string) => ({ tokens: text.split(' ') });
 const config = (servers: readonly string[], { maxconn = '100', balance = 'roundrobin', more = [] as string[] } = {}): string =>
@@ -53,4 +53,23 @@ void test('what differs from a checked configuration only in known words is righ
   for (const [name, text] of Object.entries(unsure)) assert.equal(isRightByForm(base, text), false, name);
   assert.equal(isRightByForm(config([]), base), false, 'the first member of a pool');
   assert.equal(isRightByForm('nonsense', base), false);
+});
+
+void test('other certificates are right when the worker takes them; authorities are not, nor a list in place of a certificate', () => {
+  const file = (slot: string, version: string): string => `/c/${slot}.${'0'.repeat(12)}.${version.repeat(32)}.pem`;
+  const bind = (version: string, ca = 'a'): string[] => [
+    `bind :443 ssl crt-list ${file('l', version)} ca-file ${file('l-ca', ca)} verify none`,
+  ];
+  const withServer = (version: string): string => config([`${one} ssl verify none crt ${file('p-crt', version)}`]);
+  for (const [before, after] of [
+    [config([one], { more: bind('a') }), config([one], { more: bind('b') })],
+    [withServer('a'), withServer('b')],
+  ] as const) {
+    assert.deepEqual([isRightByForm(before, after), isRightWhenTaken(before, after)], [false, true]);
+    assert.equal(isRightWhenTaken(before, after.replace('maxconn 100', 'maxconn 7')), true, 'and what is right by form, too');
+    assert.equal(isRightWhenTaken(before, after.replace('ssl ', 'ssl strict-sni ')), false);
+  }
+  const base = config([one], { more: bind('a') });
+  assert.equal(isRightWhenTaken(base, config([one], { more: bind('a', 'b') })), false);
+  assert.equal(isRightWhenTaken(base, base.replace('/c/l.', '/c/k.')), false);
 });

@@ -22,8 +22,25 @@ const values: Readonly<Record<string, (value: string) => boolean>> = {
 };
 
 /** Is `text` surely right when `checked` is? */
-export function isRightByForm(checked: string, text: string): boolean {
-  const [before, after] = [sectionsOf(checked), sectionsOf(text)];
+export const isRightByForm = (checked: string, text: string): boolean => haveSameForm(sectionsOf(checked), sectionsOf(text));
+
+/**
+ * Is `text` right when `checked` is, and the worker takes the certificates that differ? It reads a certificate as the check would
+ * (`set ssl cert`, `commit ssl cert`), and keeps the old one when it is bad. Not so authorities, which a reload exchanges.
+ */
+export const isRightWhenTaken = (checked: string, text: string): boolean =>
+  haveSameForm(withoutCertificates(sectionsOf(checked)), withoutCertificates(sectionsOf(text)));
+
+type Sections = readonly ConfigSection[] | undefined;
+
+/** The versions of certificates and of lists of certificates made equal. */
+function withoutCertificates(sections: Sections): Sections {
+  const equal = (tokens: readonly string[]): readonly string[] =>
+    tokens.map((token, index) => (['crt', 'crt-list'].includes(tokens[index - 1] ?? '') ? withoutVersions(token) : token));
+  return sections?.map((section) => ({ ...section, lines: section.lines.map((line) => ({ ...line, tokens: equal(line.tokens) })) }));
+}
+
+function haveSameForm(before: Sections, after: Sections): boolean {
   return (
     before !== undefined &&
     after !== undefined &&

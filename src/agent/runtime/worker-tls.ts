@@ -21,15 +21,20 @@ export async function changeTls(session: Session, step: TlsStep, readSecret: Rea
   return give(session, `del ${entry}`, /deleted|can't be found|does not exist/u);
 }
 
-/** The worker goes on with the old content until `commit`, which exchanges all at once. */
+/** The worker goes on with the old content until `commit`, which exchanges all at once; what is begun and refused would be in the way of all others. */
 async function exchange(session: Session, step: Extract<TlsStep, { do: 'certificate' }>, content: string): Promise<number> {
   const path = commandWord(step.path);
   // A payload ends at the first empty line.
   const payload = content.replaceAll(/\n{2,}/gu, '\n').trim();
   if (Buffer.byteLength(payload) > MAX_COMMAND_BYTES) throw new CommandRefused('set ssl', 'the certificate is too long for a command');
   const made = step.is_new ? await give(session, `new ssl cert ${path}`, /^New empty|already exists!$/u) : 0;
-  await give(session, `set ssl cert ${path} <<\n${payload}\n`, /^transaction (?:created|updated)/iu);
-  return made + 1 + (await give(session, `commit ssl cert ${path}`, /Success!$/u));
+  try {
+    await give(session, `set ssl cert ${path} <<\n${payload}\n`, /^transaction (?:created|updated)/iu);
+    return made + 1 + (await give(session, `commit ssl cert ${path}`, /Success!$/u));
+  } catch (error) {
+    if (error instanceof CommandRefused) await session.ask(`abort ssl cert ${path}`);
+    throw error;
+  }
 }
 
 async function give(session: Session, command: string, expected: RegExp): Promise<1> {

@@ -173,8 +173,10 @@ export class AgentClient implements AmphoraAgents {
     const upload = change('PUT', agentPaths.haproxyUpload(amphora.id, loadbalancer_id), revision, signal, text);
     const answer = await this.#expect(amphora, upload, [200, 202, 400]);
     if (answer.status === 400) throw new ConfigRefused(explanation(answer).details);
-    // Reload starts what does not run, with every agent.
-    const run = await this.#expect(amphora, change('PUT', agentPaths.service(loadbalancer_id, 'reload'), revision, signal), [200, 202]);
+    // Reload starts what does not run, with every agent. Ours may find only then that HAProxy does not take a certificate.
+    const reload = change('PUT', agentPaths.service(loadbalancer_id, 'reload'), revision, signal);
+    const run = await this.#expect(amphora, reload, [200, 202, 400]);
+    if (run.status === 400) throw new ConfigRefused(explanation(run).details);
     this.#memory.noteLoaded(amphora.id, createHash('md5').update(text).digest('hex'));
     const report = reportOf(run);
     if (report !== undefined) this.#options.noteChange?.({ amphora_id: amphora.id, loadbalancer_id }, report);

@@ -78,6 +78,7 @@ test('a member behind two listeners has a mark for each, which it keeps when oth
 test('a granularity is a netmask of its family', () => {
   const of = (...given: Parameters<typeof persistence>) => renderDatagram(treeOf(persistence(...given))).listeners[0]?.pool?.persistence;
   assert.deepEqual(of(null, null), { timeout_seconds: 360, prefix4: 32, prefix6: 128 });
+  assert.equal(of(null, 2_147_483_647)?.timeout_seconds, 31 * 86_400, 'the longest that IPVS takes');
   assert.deepEqual(of('255.255.240.0'), { timeout_seconds: 60, prefix4: 20, prefix6: 128 });
   assert.deepEqual(of('ffff:ffff::'), { timeout_seconds: 60, prefix4: 32, prefix6: 32 });
   assert.throws(() => of('255.0.255.0'), { owner: { type: 'pool', id: sampleId('pool') }, message: /no netmask/u });
@@ -92,5 +93,10 @@ test('probes: what cannot be probed is the fault of the monitor alone', () => {
     [202, 204],
   ]);
   assert.equal(of({ delay: 0, timeout: 0 })?.delay, 1);
+  // More milliseconds than a timer counts would be none.
+  assert.deepEqual(
+    [of({ delay: 2_147_483_647, timeout: 0 })?.delay, of({ delay: 2_147_483_647, timeout: 0 })?.timeout],
+    [2_073_600, 2_073_600],
+  );
   assert.throws(() => of({ type: 'SCTP' }), { owner: { type: 'healthmonitor', id: sampleMonitor({}).id } });
 });
