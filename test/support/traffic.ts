@@ -1,11 +1,12 @@
 /** Bounded traffic for tests, to loopback or to a VIP that the test made, which remembers every request that was not answered. */
 import { request as httpRequest, Agent } from 'node:http';
+import { Agent as TlsAgent, request as tlsRequest } from 'node:https';
 import { connect, type Socket } from 'node:net';
 import type { TestContext } from 'node:test';
 import { setTimeout as after } from 'node:timers/promises';
 
-/** Where traffic goes. */
-export type Target = { readonly address: string; readonly port: number; readonly protocol?: 'http' | 'tcp' };
+/** Where traffic goes. Certificates are not checked. */
+export type Target = { readonly address: string; readonly port: number; readonly protocol?: 'http' | 'https' | 'tcp' };
 
 /** A request that was not answered as it should: when (epoch, milliseconds) and why. */
 export type Failure = { readonly at_ms: number; readonly reason: string };
@@ -28,6 +29,8 @@ export type TrafficOptions = Target & {
   /** `fresh`: a connection for each request. `persistent`: one for all, and losing it is a failure. `keep-alive`: one as long as it lasts. */
   readonly connections: 'fresh' | 'persistent' | 'keep-alive';
   readonly per_second?: number;
+  /** What is asked for; `/` unless given. */
+  readonly path?: string;
   /** Requests at most; then it ends by itself. */
   readonly limit?: number;
 };
@@ -37,7 +40,7 @@ const request_timeout_ms = 3000;
 /** Starts sending, one request after the other; ends with the test. */
 export function startTraffic(t: Pick<TestContext, 'after'>, options: TrafficOptions): Traffic {
   const { per_second = 25, limit = 10_000 } = options;
-  const line = openLine(options);
+  const line = openLine(options, options.path);
   const failures: Failure[] = [];
   const answers: { at_ms: number; name: string }[] = [];
   const stopping = new AbortController();
@@ -102,13 +105,16 @@ function openLine(options: Target & Pick<TrafficOptions, 'connections'>, path = 
   return options.protocol === 'tcp' ? openTcp(options) : openHttp(options, path);
 }
 
-function openHttp({ address, port, connections }: Target & Pick<TrafficOptions, 'connections'>, path: string): Line {
+function openHttp({ address, port, protocol, connections }: Target & Pick<TrafficOptions, 'connections'>, path: string): Line {
   const isPersistent = connections === 'persistent';
-  const agent = new Agent({ keepAlive: connections !== 'fresh', maxSockets: 1 });
+  const pooling = { keepAlive: connections !== 'fresh', maxSockets: 1 };
+  // A session that is resumed would not meet another certificate.
+  const agent = protocol === 'https' ? new TlsAgent({ ...pooling, rejectUnauthorized: false, maxCachedSessions: 0 }) : new Agent(pooling);
   let opened = 0;
   const askOnce = (): Promise<string> =>
     new Promise((resolve, reject) => {
-      const request = httpRequest({ host: address, port, path, agent, timeout: request_timeout_ms, family: address.includes(':') ? 6 : 4 });
+      const send = protocol === 'https' ? tlsRequest : httpRequest;
+      const request = send({ host: address, port, path, agent, timeout: request_timeout_ms, family: address.includes(':') ? 6 : 4 });
       let isAnother = false;
       request.on('socket', () => {
         if (request.reusedSocket) return;
