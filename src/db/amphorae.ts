@@ -3,6 +3,7 @@ import type { Kysely } from 'kysely';
 import type { AdditionalVipRow } from '../model/loadbalancer.ts';
 import type { Amphora } from '../model/index.ts';
 import type { Tables } from './tables.ts';
+import { writeMany } from './write-many.ts';
 
 type Tx = Kysely<Tables>;
 
@@ -30,25 +31,22 @@ export async function insertAmphora(
     boot_started_ms: null,
     config_due: false,
   };
-  await tx
-    .insertInto('amphora')
-    .values({ ...unset, status: 'PENDING_CREATE', ...amphora })
-    .execute();
+  await writeMany(tx, [tx.insertInto('amphora').values({ ...unset, status: 'PENDING_CREATE', ...amphora })]);
 }
 
 /** Changes an amphora's row; one that is not there is no error. */
 export async function updateAmphora(tx: Tx, id: string, change: Partial<Amphora>): Promise<void> {
-  await tx.updateTable('amphora').set(change).where('id', '=', id).execute();
+  await writeMany(tx, [tx.updateTable('amphora').set(change).where('id', '=', id)]);
 }
 
 /** Counts as heard at `last_seen_ms`: from now on silence is a failure. */
 export async function recordHeard(tx: Tx, amphora_id: string, last_seen_ms: number): Promise<void> {
   const seen = { last_seen_ms, busy: false };
-  await tx
+  const row = tx
     .insertInto('amphora_health')
     .values({ amphora_id, ...seen })
-    .onConflict((conflict) => conflict.column('amphora_id').doUpdateSet(seen))
-    .execute();
+    .onConflict((conflict) => conflict.column('amphora_id').doUpdateSet(seen));
+  await writeMany(tx, [row]);
 }
 
 /** What the network gave for a VIP. */
@@ -62,5 +60,5 @@ export type AllocatedVip = {
 
 /** Records the port and the addresses of a load balancer's VIPs. */
 export async function recordVip(tx: Tx, loadbalancer_id: string, vip: AllocatedVip): Promise<void> {
-  await tx.updateTable('loadbalancer').set(vip).where('id', '=', loadbalancer_id).execute();
+  await writeMany(tx, [tx.updateTable('loadbalancer').set(vip).where('id', '=', loadbalancer_id)]);
 }

@@ -1,6 +1,7 @@
 /** The build-rate limit: how many amphorae may be building at once, over all controllers ([haproxy_amphora] build_rate_limit). */
 import type { Kysely } from 'kysely';
 import type { Tables } from './tables.ts';
+import { writeMany } from './write-many.ts';
 
 type Tx = Kysely<Tables>;
 
@@ -42,5 +43,5 @@ export async function takeBuildSlot(tx: Tx, request: BuildRequest): Promise<bool
 
 /** Gives the slot back; none there is no error. */
 export async function freeBuildSlot(tx: Tx, amphora_id: string): Promise<void> {
-  await tx.deleteFrom('build_slot').where('amphora_id', '=', amphora_id).execute();
+  await writeMany(tx, [tx.deleteFrom('build_slot').where('amphora_id', '=', amphora_id)]);
 }

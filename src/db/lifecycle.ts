@@ -1,6 +1,6 @@
 /** How a pass ends in the rows: everything asked for is ACTIVE or gone, one resource is refused, or the whole has failed. */
 import { type Kysely, sql } from 'kysely';
-import type { ResourceType } from '../model/index.ts';
+import type { LoadBalancerTree, ProvisioningStatus, ResourceType } from '../model/index.ts';
 import type { Tables } from './tables.ts';
 import { writeMany } from './write-many.ts';
 
@@ -38,24 +38,32 @@ export async function markDeleted(tx: Tx, loadbalancer_id: string, updated_at: s
   ]);
 }
 
+const settling = ['PENDING_CREATE', 'PENDING_UPDATE', 'ERROR'] as const;
+
 /**
  * Everything that was asked for is in place: parts PENDING_DELETE are deleted, the others become ACTIVE, also those that
  * failed only because the load balancer did; what was refused by itself stays in ERROR.
+ *
+ * @param tree as it is under the lock that the caller holds: what it has nothing of is not written (17 statements for a load balancer
+ *   with all kinds of parts, 4 for a new one with a listener, a pool and members)
  */
-export async function markActive(tx: Tx, loadbalancer_id: string, updated_at: string): Promise<void> {
+export async function markActive(tx: Tx, tree: LoadBalancerTree, updated_at: string): Promise<void> {
+  const { id } = tree.loadbalancer;
   const active = { provisioning_status: 'ACTIVE', updated_at, fault: null } as const;
-  const settling = ['PENDING_CREATE', 'PENDING_UPDATE', 'ERROR'] as const;
+  const rows = partsIn(tree);
+  const having = (among: readonly ProvisioningStatus[]) =>
+    parts.filter((part) => rows[part].some((row) => among.includes(row.provisioning_status)));
   await writeMany(tx, [
-    forgetMonitoring(tx, loadbalancer_id),
-    ...parts.map((part) => {
-      const { column, ids } = ofLoadBalancer(tx, part, loadbalancer_id);
-      return tx
+    ...having(['PENDING_DELETE']).flatMap((part) => {
+      const { column, ids } = ofLoadBalancer(tx, part, id);
+      const removal = tx
         .deleteFrom(part)
         .where(column as 'id', 'in', ids)
         .where('provisioning_status', '=', 'PENDING_DELETE');
+      return part === 'healthmonitor' ? [forgetMonitoring(tx, id), removal] : [removal];
     }),
-    ...parts.map((part) => {
-      const { column, ids } = ofLoadBalancer(tx, part, loadbalancer_id);
+    ...having(settling).map((part) => {
+      const { column, ids } = ofLoadBalancer(tx, part, id);
       return tx
         .updateTable(part)
         .set({
@@ -67,9 +75,22 @@ export async function markActive(tx: Tx, loadbalancer_id: string, updated_at: st
         .where('provisioning_status', 'in', settling)
         .where((eb) => eb.or([eb('refused', '=', false), eb('provisioning_status', '!=', 'ERROR')]));
     }),
-    ...(['healthmonitor', 'l7policy', 'l7rule'] as const).map((part) => watchAgain(tx, part, loadbalancer_id)),
-    tx.updateTable('loadbalancer').set(active).where('id', '=', loadbalancer_id).where('provisioning_status', 'in', settling),
+    ...(['healthmonitor', 'l7policy', 'l7rule'] as const).filter((part) => rows[part].length > 0).map((part) => watchAgain(tx, part, id)),
+    tx.updateTable('loadbalancer').set(active).where('id', '=', id).where('provisioning_status', 'in', settling),
   ]);
+}
+
+/** The rows of each table that a tree consists of. */
+function partsIn({ listeners, pools }: LoadBalancerTree): Readonly<Record<Part, readonly { provisioning_status: ProvisioningStatus }[]>> {
+  const l7policy = listeners.flatMap((listener) => listener.l7policies);
+  return {
+    l7rule: l7policy.flatMap((policy) => policy.rules),
+    l7policy,
+    member: pools.flatMap((pool) => pool.members),
+    healthmonitor: pools.flatMap((pool) => pool.healthmonitor ?? []),
+    pool: pools,
+    listener: listeners,
+  };
 }
 
 /** Members of a pool whose monitor is about to go have nothing to be ONLINE by. */
@@ -120,15 +141,17 @@ export async function markFailed(tx: Tx, loadbalancer_id: string, reason: string
   const fault = reason.slice(0, 2000);
   const before = await tx.selectFrom('loadbalancer').select('provisioning_status').where('id', '=', loadbalancer_id).executeTakeFirst();
   if (before?.provisioning_status === 'ACTIVE') return false;
-  for (const part of parts) {
-    const { column, ids } = ofLoadBalancer(tx, part, loadbalancer_id);
-    await tx
-      .updateTable(part)
-      .set({ provisioning_status: 'ERROR', fault, updated_at })
-      .where(column as 'id', 'in', ids)
-      .where('provisioning_status', 'in', ['PENDING_CREATE', 'PENDING_UPDATE'])
-      .execute();
-  }
-  await tx.updateTable('loadbalancer').set({ provisioning_status: 'ERROR', fault, updated_at }).where('id', '=', loadbalancer_id).execute();
+  const failed = { provisioning_status: 'ERROR', fault, updated_at } as const;
+  await writeMany(tx, [
+    ...parts.map((part) => {
+      const { column, ids } = ofLoadBalancer(tx, part, loadbalancer_id);
+      return tx
+        .updateTable(part)
+        .set(failed)
+        .where(column as 'id', 'in', ids)
+        .where('provisioning_status', 'in', ['PENDING_CREATE', 'PENDING_UPDATE']);
+    }),
+    tx.updateTable('loadbalancer').set(failed).where('id', '=', loadbalancer_id),
+  ]);
   return before?.provisioning_status === 'PENDING_DELETE';
 }

@@ -3,6 +3,7 @@ import type { Kysely } from 'kysely';
 import type { LoadBalancer, ProvisioningStatus } from '../model/index.ts';
 import { type IdList, rowQuery, tagsQuery, updateRows } from './rows.ts';
 import type { Tables } from './tables.ts';
+import { writeMany } from './write-many.ts';
 
 type Reader = Kysely<Tables>;
 
@@ -36,12 +37,14 @@ export async function eraseLoadBalancer(tx: Reader, id: string): Promise<void> {
   const listeners = tx.selectFrom('listener').select('id').where('loadbalancer_id', '=', id);
   const members = tx.selectFrom('member').select('id').where('pool_id', 'in', pools);
   const monitors = tx.selectFrom('healthmonitor').select('id').where('pool_id', 'in', pools);
-  for (const ids of [members, monitors, pools, listeners]) await tx.deleteFrom('tag').where('resource_id', 'in', ids).execute();
-  await tx.deleteFrom('tag').where('resource_id', '=', id).execute();
-  await tx.deleteFrom('member').where('pool_id', 'in', pools).execute();
-  await tx.deleteFrom('healthmonitor').where('pool_id', 'in', pools).execute();
-  await tx.deleteFrom('listener').where('loadbalancer_id', '=', id).execute();
-  await tx.deleteFrom('pool').where('loadbalancer_id', '=', id).execute();
-  await tx.deleteFrom('reconciliation').where('loadbalancer_id', '=', id).execute();
-  await tx.deleteFrom('loadbalancer').where('id', '=', id).execute();
+  await writeMany(tx, [
+    ...[members, monitors, pools, listeners].map((ids) => tx.deleteFrom('tag').where('resource_id', 'in', ids)),
+    tx.deleteFrom('tag').where('resource_id', '=', id),
+    tx.deleteFrom('member').where('pool_id', 'in', pools),
+    tx.deleteFrom('healthmonitor').where('pool_id', 'in', pools),
+    tx.deleteFrom('listener').where('loadbalancer_id', '=', id),
+    tx.deleteFrom('pool').where('loadbalancer_id', '=', id),
+    tx.deleteFrom('reconciliation').where('loadbalancer_id', '=', id),
+    tx.deleteFrom('loadbalancer').where('id', '=', id),
+  ]);
 }

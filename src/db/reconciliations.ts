@@ -5,6 +5,7 @@
  */
 import { type Kysely, type RawBuilder, sql } from 'kysely';
 import type { Tables } from './tables.ts';
+import { askLast, insist, writeMany } from './write-many.ts';
 
 /** A connection inside a transaction (or the database itself for a single statement). */
 type Tx = Kysely<Tables>;
@@ -34,34 +35,30 @@ export async function insertReconciliation(
   loadbalancer_id: string,
   hold?: { readonly owner: string; readonly lease_ms: number; readonly now: RawBuilder<number> },
 ): Promise<{ generation: number; fence: number }> {
-  await tx
-    .insertInto('reconciliation')
-    .values({
-      loadbalancer_id,
-      generation: 1,
-      applied_generation: 0,
-      lease_owner: hold?.owner ?? null,
-      lease_until_ms: hold ? sql<number>`${hold.now} + ${hold.lease_ms}` : 0,
-      fence: 1,
-      attempts: 0,
-      started_ms: null,
-      not_before_ms: 0,
-      reason: null,
-    })
-    .execute();
+  const row = tx.insertInto('reconciliation').values({
+    loadbalancer_id,
+    generation: 1,
+    applied_generation: 0,
+    lease_owner: hold?.owner ?? null,
+    lease_until_ms: hold ? sql<number>`${hold.now} + ${hold.lease_ms}` : 0,
+    fence: 1,
+    attempts: 0,
+    started_ms: null,
+    not_before_ms: 0,
+    reason: null,
+  });
+  await writeMany(tx, [row]);
   return { generation: 1, fence: 1 };
 }
 
-/** Asks for another pass: generation + 1, due at once, failures forgotten. Returns the new generation. */
-export async function bumpGeneration(tx: Tx, loadbalancer_id: string): Promise<number> {
-  const row = await tx
-    .updateTable('reconciliation')
-    .set((eb) => ({ generation: eb('generation', '+', 1), attempts: 0, not_before_ms: 0, started_ms: null }))
-    .where('loadbalancer_id', '=', loadbalancer_id)
-    .returning('generation')
-    .executeTakeFirst();
-  return row?.generation ?? 0;
-}
+/** Asks for another pass: generation + 1, due at once, failures forgotten. */
+export const bumpGeneration = (tx: Tx, loadbalancer_id: string): Promise<void> =>
+  writeMany(tx, [
+    tx
+      .updateTable('reconciliation')
+      .set((eb) => ({ generation: eb('generation', '+', 1), attempts: 0, not_before_ms: 0, started_ms: null }))
+      .where('loadbalancer_id', '=', loadbalancer_id),
+  ]);
 
 /** Gives back the lease that `insertReconciliation` took. False: it is gone already, and a worker has taken the load balancer over. */
 export async function releaseApiLease(tx: Tx, loadbalancer_id: string, fence: number): Promise<boolean> {
@@ -104,7 +101,7 @@ export async function listDue(tx: Tx, now: RawBuilder<number>, limit: number): P
   return rows.map((row) => row.loadbalancer_id);
 }
 
-/** Takes the lease if there is work and nobody else has it; null: not now, or another was faster. */
+/** Takes the lease if there is work and nobody else has it; null: not now, or another was faster. Ends the transaction. */
 export async function claim(
   tx: Tx,
   now: RawBuilder<number>,
@@ -112,7 +109,7 @@ export async function claim(
   owner: string,
   lease_ms: number,
 ): Promise<Lease | null> {
-  const row = await tx
+  const taking = tx
     .updateTable('reconciliation')
     .set((eb) => ({
       lease_owner: owner,
@@ -124,41 +121,35 @@ export async function claim(
     .whereRef('generation', '>', 'applied_generation')
     .where('not_before_ms', '<=', now)
     .where((eb) => eb.or([eb('lease_owner', 'is', null), eb('lease_until_ms', '<', now)]))
-    .returning(['fence', 'generation', 'attempts', 'started_ms'])
-    .executeTakeFirst();
+    .returning(['fence', 'generation', 'attempts', 'started_ms']);
+  const [row] = await askLast(tx, taking);
   return row
     ? { loadbalancer_id, owner, fence: row.fence, generation: row.generation, attempts: row.attempts, started_ms: row.started_ms ?? 0 }
     : null;
 }
 
-/** Checks the lease and extends it; holds the row against other writers until the transaction ends. Throws `LeaseLost`. */
-export async function holdLease(tx: Tx, now: RawBuilder<number>, lease: Lease, lease_ms: number): Promise<{ generation: number }> {
-  const row = await ours(tx, lease)
-    .set({ lease_until_ms: sql<number>`${now} + ${lease_ms}` })
-    .returning('generation')
-    .executeTakeFirst();
-  if (!row) throw new LeaseLost(lease.loadbalancer_id);
-  return row;
-}
+/** Checks the lease and extends it; holds the row against other writers until the transaction ends. The transaction throws `LeaseLost`. */
+export const holdLease = (tx: Tx, now: RawBuilder<number>, lease: Lease, lease_ms: number): Promise<void> =>
+  insist(tx, ours(tx, lease).set({ lease_until_ms: sql<number>`${now} + ${lease_ms}` }), () => new LeaseLost(lease.loadbalancer_id));
 
-/** Ends the pass without having finished: not to be claimed before `not_before_ms`. Throws `LeaseLost`. */
-export async function postpone(
+/** Ends the pass without having finished: not to be claimed before `not_before_ms`. The transaction throws `LeaseLost`. */
+export const postpone = (
   tx: Tx,
   lease: Lease,
   change: { readonly not_before_ms: number; readonly attempts: number; readonly reason: string },
-): Promise<void> {
-  const result = await ours(tx, lease)
-    .set({
+): Promise<void> =>
+  insist(
+    tx,
+    ours(tx, lease).set({
       lease_owner: null,
       lease_until_ms: 0,
       // A change that was asked for meanwhile made the row due at once: keep it so.
       not_before_ms: sql<number>`CASE WHEN generation > ${lease.generation} THEN 0 ELSE ${change.not_before_ms} END`,
       attempts: change.attempts,
       reason: change.reason.slice(0, 2000),
-    })
-    .executeTakeFirst();
-  if (result.numUpdatedRows === 0n) throw new LeaseLost(lease.loadbalancer_id);
-}
+    }),
+    () => new LeaseLost(lease.loadbalancer_id),
+  );
 
 /** Ends the work: `generation` is applied. False: the generation moved, nothing was changed. Throws `LeaseLost`. */
 export async function complete(tx: Tx, lease: Lease, generation: number): Promise<boolean> {

@@ -2,6 +2,7 @@
 import { type Insertable, type Kysely, type RawBuilder, type SelectQueryBuilder, sql, type Updateable } from 'kysely';
 import { forUpdate } from './database.ts';
 import type { Tables } from './tables.ts';
+import { writeMany } from './write-many.ts';
 
 type Reader = Kysely<Tables>;
 
@@ -35,15 +36,15 @@ export async function lockRow<T extends ResourceTable>(tx: Reader, table: T, id:
   ).executeTakeFirst()) as Tables[T] | undefined;
 }
 
-/** Inserts rows, in as few statements as the databases' limits allow. Throws `UniqueViolation`. */
+/** Inserts rows, in as few statements as the databases' limits allow. The transaction throws `UniqueViolation`. */
 export async function insertRows<T extends ResourceTable>(tx: Reader, table: T, rows: readonly Tables[T][]): Promise<void> {
   const columns = Object.keys(rows[0] ?? {}).length;
   const chunk = Math.max(1, Math.floor(MAX_PARAMETERS / Math.max(1, columns)));
-  for (let at = 0; at < rows.length; at += chunk)
-    await tx
-      .insertInto(table)
-      .values(rows.slice(at, at + chunk) as unknown as Insertable<Tables[T]>[])
-      .execute();
+  const chunks = chunksOf(rows, chunk) as unknown as Insertable<Tables[T]>[][];
+  await writeMany(
+    tx,
+    chunks.map((each) => tx.insertInto(table).values(each)),
+  );
 }
 
 /** Changes columns of rows by their ids; unknown ids are no error. */
@@ -53,17 +54,21 @@ export async function updateRows<T extends ResourceTable>(
   ids: readonly string[],
   change: Partial<Tables[T]>,
 ): Promise<void> {
-  for (let at = 0; at < ids.length; at += MAX_PARAMETERS / 2)
-    await tx
-      .updateTable(table as 'listener')
-      .set(change as unknown as Updateable<Tables['listener']>)
-      .where('id', 'in', ids.slice(at, at + MAX_PARAMETERS / 2))
-      .execute();
+  const values = change as unknown as Updateable<Tables['listener']>;
+  await writeMany(
+    tx,
+    chunksOf(ids, MAX_PARAMETERS / 2).map((each) =>
+      tx
+        .updateTable(table as 'listener')
+        .set(values)
+        .where('id', 'in', each),
+    ),
+  );
 }
 
 /** Replaces the tags of a resource. */
 export async function replaceTags(tx: Reader, id: string, tags: readonly string[]): Promise<void> {
-  await tx.deleteFrom('tag').where('resource_id', '=', id).execute();
+  await writeMany(tx, [tx.deleteFrom('tag').where('resource_id', '=', id)]);
   await insertTags(tx, [{ id, tags }]);
 }
 
@@ -73,11 +78,14 @@ export async function insertTags(
   resources: readonly { readonly id: string; readonly tags: readonly string[] }[],
 ): Promise<void> {
   const rows = resources.flatMap(({ id, tags }) => [...new Set(tags)].map((tag) => ({ resource_id: id, tag })));
-  for (let at = 0; at < rows.length; at += MAX_PARAMETERS / 2)
-    await tx
-      .insertInto('tag')
-      .values(rows.slice(at, at + MAX_PARAMETERS / 2))
-      .execute();
+  await writeMany(
+    tx,
+    chunksOf(rows, MAX_PARAMETERS / 2).map((each) => tx.insertInto('tag').values(each)),
+  );
+}
+
+function chunksOf<T>(list: readonly T[], length: number): T[][] {
+  return Array.from({ length: Math.ceil(list.length / length) }, (_, index) => list.slice(index * length, (index + 1) * length));
 }
 
 /** The query of the tags of some resources, in alphabetical order. */

@@ -145,7 +145,7 @@ async function finish(bench: Bench, lease: Lease, tree: LoadBalancerTree): Promi
   const done = await bench.db.tx(async (tx) => {
     if (!(await complete(tx, lease, tree.generation))) return false;
     if (tree.loadbalancer.provisioning_status === 'PENDING_DELETE') await markDeleted(tx, lease.loadbalancer_id, now(bench));
-    else if (tree.loadbalancer.provisioning_status !== 'DELETED') await markActive(tx, lease.loadbalancer_id, now(bench));
+    else if (tree.loadbalancer.provisioning_status !== 'DELETED') await markActive(tx, tree, now(bench));
     return true;
   });
   return done ? { end: 'finished' } : null;

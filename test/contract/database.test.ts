@@ -7,18 +7,8 @@ import { DatabaseUnavailable, ForeignKeyViolation, TransactionConflict, UniqueVi
 import { readMany } from '../../src/db/read-many.ts';
 import { loadTree } from '../../src/db/tree.ts';
 import { FakeClock } from '../../src/lib/clock.ts';
-import { testDialect, withDatabase } from '../support/database.ts';
+import { contract } from '../support/database.ts';
 import { sampleRow } from '../support/rows.ts';
-
-const modes = testDialect === 'sqlite' ? ([{ file: false }, { file: true }] as const) : ([{ file: false }] as const);
-
-/** Runs a test against each way to open the database. */
-function contract(name: string, body: (db: Database) => Promise<void>): void {
-  for (const { file } of modes) {
-    const kind = testDialect === 'postgresql' ? 'PostgreSQL' : file ? 'SQLite in threads' : 'SQLite in memory';
-    test(`${name} (${kind})`, async (t) => body(await withDatabase(t, { file })));
-  }
-}
 
 const insertLoadbalancer = async (db: Database, values: Parameters<typeof sampleRow<'loadbalancer'>>[1] = {}) => {
   const row = sampleRow('loadbalancer', values);

@@ -60,7 +60,7 @@ test('one worker has the lease, until it runs out', async (t) => {
     db.tx((tx) => postpone(tx, first, { not_before_ms: 0, attempts: 0, reason: '' })),
     LeaseLost,
   );
-  assert.equal((await db.tx((tx) => holdLease(tx, at(6900), second, 1000))).generation, 1);
+  await db.tx((tx) => holdLease(tx, at(6900), second, 1000));
   assert.equal(await claimAt(db, 7100, 'c'), null, 'a write extends the lease');
 });
 
@@ -84,7 +84,7 @@ test('what is applied is not due, and a change makes it due again with its failu
   assert.equal(await db.tx((tx) => complete(tx, lease, 1)), true);
   assert.deepEqual(await listDue(db.read, at(5000), 10), []);
   assert.equal(await claimAt(db, 5000), null);
-  assert.equal(await db.tx((tx) => bumpGeneration(tx, id)), 2);
+  await db.tx((tx) => bumpGeneration(tx, id));
   assert.deepEqual(await listDue(db.read, at(5000), 10), [id]);
   const again = await must(claimAt(db, 5000));
   assert.deepEqual([again.generation, again.attempts, again.started_ms], [2, 0, 5000]);

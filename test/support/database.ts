@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { TestContext } from 'node:test';
+import { test, type TestContext } from 'node:test';
 import { Client } from 'pg';
 import { type Database, type DatabaseOptions, openDatabase } from '../../src/db/database.ts';
 import { migrate } from '../../src/db/migrate.ts';
@@ -28,6 +28,14 @@ export async function withDatabase(t: TestContext, options: TestDatabaseOptions 
   t.after(() => db.close().finally(place.remove));
   if (unmigrated !== true) await migrate(db);
   return db;
+}
+
+/** Runs a test against each way to open the database. */
+export function contract(name: string, body: (db: Database) => Promise<void>): void {
+  for (const file of testDialect === 'sqlite' ? [false, true] : [false]) {
+    const kind = testDialect === 'postgresql' ? 'PostgreSQL' : file ? 'SQLite in threads' : 'SQLite in memory';
+    test(`${name} (${kind})`, async (t) => body(await withDatabase(t, { file })));
+  }
 }
 
 /** The URL of an empty database (a file, or a schema of the server in `OCTAVIA_TEST_PG`) that is removed when the test ends. */

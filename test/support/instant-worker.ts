@@ -1,6 +1,7 @@
 /** A worker that carries out everything at once and without a data plane: what is PENDING becomes ACTIVE or goes. */
 import type { Database } from '../../src/db/database.ts';
 import { markActive, markDeleted } from '../../src/db/lifecycle.ts';
+import { loadTree } from '../../src/db/tree.ts';
 
 /** A running instant worker. */
 export type InstantWorker = {
@@ -49,7 +50,7 @@ async function finishOne(db: Database, id: string): Promise<void> {
     if (silent.includes(row.provider ?? '')) return;
     const now = new Date().toISOString().slice(0, 19);
     if (row.provisioning_status === 'PENDING_DELETE') await markDeleted(tx, id, now);
-    else await markActive(tx, id, now);
+    else await markActive(tx, (await loadTree(tx, id))!, now);
     await tx.updateTable('reconciliation').set({ applied_generation: work.generation }).where('loadbalancer_id', '=', id).execute();
   });
 }

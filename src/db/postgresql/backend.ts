@@ -7,6 +7,7 @@ import { asText } from '../columns.ts';
 import { DatabaseUnavailable, TransactionConflict } from '../errors.ts';
 import { kyselyOver, transactionOver } from '../over.ts';
 import { decodeJson } from '../read-many.ts';
+import { isLast, isLater, type LaterChange, writeMany } from '../write-many.ts';
 import { getTypeParser, postgresqlDialect, StalePlan, StatementNames, translate, withoutRows } from './dialect.ts';
 import { listenTo } from './listen.ts';
 
@@ -41,8 +42,10 @@ export function openPostgresql(settings: PostgresqlSettings): Backend {
       }),
     nowMs: () => sql`(extract(epoch from clock_timestamp()) * 1000)::bigint`,
     async notify(channel, payload, tx) {
+      const hint = sql`select pg_notify(current_schema() || '.' || ${channel}, ${payload})`;
       // A session that may only read may notify.
-      await sql`select pg_notify(current_schema() || '.' || ${channel}, ${payload})`.execute(tx ?? read);
+      if (tx === undefined) await hint.execute(read);
+      else await writeMany(tx, [{ compile: () => hint.compile(tx) }]);
     },
     listen: (channel, handler) => listener.listen(channel, handler),
     async close() {
@@ -72,6 +75,8 @@ function openPool({ url, connections, log }: PostgresqlSettings, sessionOptions:
     query_timeout: statementTimeoutMs + 5000,
     keepAlive: true,
     allowExitOnIdle: true,
+    // A statement goes out before the last is answered: a transaction sends what it need not wait for at once.
+    pipeline: true,
     application_name: 'octavia',
     types: { getTypeParser },
   });
@@ -148,43 +153,82 @@ class ReadConnection implements DatabaseConnection {
   }
 }
 
-/** One connection during one transaction. */
+/** One connection during one transaction. BEGIN and changes for later are sent at once, and their answers awaited with the next one. */
 class TransactionConnection implements DatabaseConnection {
   readonly #client: PoolClient;
   readonly #names: StatementNames;
   #state: 'open' | 'failed' | 'ended' = 'open';
+  /** Answers that are still to come, in the order of their statements. */
+  #expected: Promise<unknown>[] = [];
+  /** Is one of them a reason not to commit that the server does not know? */
+  #mayMiss = false;
   readonly streamQuery = noStreams;
 
   constructor(client: PoolClient, names: StatementNames) {
     this.#client = client;
     this.#names = names;
+    this.#expect(this.#say('BEGIN'));
   }
 
   async executeQuery<R>(query: CompiledQuery): Promise<QueryResult<R>> {
     if (this.#state !== 'open') throw new Error(`the transaction has ${this.#state}`);
-    try {
-      return await run(this.#client, this.#names, query);
-    } catch (error) {
-      this.#state = 'failed';
-      throw error;
+    if (isLater(query)) {
+      for (const change of query.later) this.#expect(this.#carryOutLater(change));
+      return { rows: [] };
     }
+    if (isLast(query) && this.#mayMiss) await this.#settle();
+    const answer = run<R>(this.#client, this.#names, query);
+    this.#expect(answer);
+    if (isLast(query)) await this.#commit();
+    else await this.#settle();
+    return answer;
   }
 
-  /** Begins, runs the work and commits; rolls back when it throws. */
+  /** Runs the work and commits; rolls back when it throws. */
   async carryOut<T>(work: () => Promise<T>): Promise<T> {
-    await this.#say('BEGIN');
     try {
       const result = await work();
       if (this.#state === 'failed') throw new Error('the transaction has failed');
-      this.#state = 'ended';
-      await this.#say('COMMIT');
+      if (this.#state === 'ended') return result;
+      if (this.#mayMiss) await this.#settle();
+      await this.#commit();
       return result;
     } catch (error) {
       this.#state = 'ended';
+      await Promise.allSettled(this.#expected);
       // When ROLLBACK fails too, the connection is gone, and the transaction with it: `withClient` must know.
       await this.#say('ROLLBACK');
       throw error;
     }
+  }
+
+  async #carryOutLater({ query, orElse }: LaterChange): Promise<void> {
+    if (orElse !== undefined) this.#mayMiss = true;
+    const { numAffectedRows } = await run(this.#client, this.#names, query);
+    if (orElse !== undefined && numAffectedRows === 0n) throw orElse();
+  }
+
+  #expect(answer: Promise<unknown>): void {
+    // It is looked at later, and until then it is nobody's error.
+    answer.catch(() => undefined);
+    this.#expected.push(answer);
+  }
+
+  /** Waits for every answer, and throws the first error: those of later statements only follow from it. */
+  async #settle(): Promise<void> {
+    const answers = await Promise.allSettled(this.#expected.splice(0));
+    this.#mayMiss = false;
+    const failure = answers.find((answer) => answer.status === 'rejected');
+    if (failure === undefined) return;
+    this.#state = 'failed';
+    throw failure.reason;
+  }
+
+  /** COMMIT goes out behind statements that are not answered yet: when one of them fails, the server rolls back instead. */
+  async #commit(): Promise<void> {
+    this.#expect(this.#say('COMMIT'));
+    this.#state = 'ended';
+    await this.#settle();
   }
 
   async #say(word: 'BEGIN' | 'COMMIT' | 'ROLLBACK'): Promise<void> {

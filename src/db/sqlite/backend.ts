@@ -9,10 +9,11 @@ import { Mutex } from '../mutex.ts';
 import { kyselyOver, transactionOver } from '../over.ts';
 import { isBatch } from '../read-many.ts';
 import type { Tables } from '../tables.ts';
+import { isLast, isLater, type LaterChange } from '../write-many.ts';
 import { sqliteDialect, toRows, toSqlite, translate } from './dialect.ts';
 import { SqliteThread } from './remote.ts';
-import { SqliteConnection } from './statements.ts';
-import type { SqliteMode, SqlitePort } from './statements.ts';
+import { SqliteConnection, SqliteError, unchanged } from './statements.ts';
+import type { SqlitePort, SqliteQuery, SqliteRequest } from './statements.ts';
 
 /** How a SQLite database is opened. */
 export type SqliteSettings = {
@@ -92,14 +93,18 @@ function openPort({ path, thread, log }: SqliteSettings, reader: boolean): Sqlit
   };
 }
 
-async function ask(port: SqlitePort, mode: SqliteMode, query?: CompiledQuery): Promise<QueryResult<never>> {
+/** The part of a request that comes before its last query. */
+type Before = Omit<SqliteRequest, 'queries'> & { readonly queries?: readonly SqliteQuery[] };
+
+/** Sends a request and answers what its last query, if there is one, had to say. */
+async function ask(port: SqlitePort, { queries = [], ...before }: Before, query?: CompiledQuery): Promise<QueryResult<never>> {
+  const batch = query === undefined ? [] : isBatch(query) ? query.batch : [query];
   try {
-    if (query !== undefined && isBatch(query)) {
-      const results = await port.execute({ mode: mode === 'alone' ? 'snapshot' : mode, queries: query.batch.map(toSqlite) });
-      return { rows: results.map(toRows) as never[] };
-    }
-    const [result] = await port.execute({ mode, queries: query === undefined ? [] : [toSqlite(query)] });
-    return result === undefined ? { rows: [] } : { rows: toRows(result) as never[], numAffectedRows: BigInt(result.changes) };
+    const results = await port.execute({ ...before, queries: [...queries, ...batch.map(toSqlite)] });
+    const answers = results.slice(queries.length);
+    if (query !== undefined && isBatch(query)) return { rows: answers.map(toRows) as never[] };
+    const [answer] = answers;
+    return answer === undefined ? { rows: [] } : { rows: toRows(answer) as never[], numAffectedRows: BigInt(answer.changes) };
   } catch (error) {
     throw translate(error);
   }
@@ -121,7 +126,7 @@ class ReadConnection implements DatabaseConnection {
 
   executeQuery<R>(query: CompiledQuery): Promise<QueryResult<R>> {
     this.#turn = (this.#turn + 1) % this.#ports.length;
-    return ask(this.#ports[this.#turn]!, 'alone', query);
+    return ask(this.#ports[this.#turn]!, { mode: isBatch(query) ? 'snapshot' : 'alone' }, query);
   }
 }
 
@@ -131,7 +136,7 @@ function readingWithWriter(port: SqlitePort, mutex: Mutex): Kysely<Tables> {
     if (/^(?:Insert|Update|Delete|Merge)/u.test(query.query.kind)) throw new Error('writes need a transaction: use Database.tx');
     const unlock = await mutex.lock();
     try {
-      return await ask(port, 'alone', query);
+      return await ask(port, { mode: isBatch(query) ? 'snapshot' : 'alone' }, query);
     } finally {
       unlock();
     }
@@ -139,10 +144,11 @@ function readingWithWriter(port: SqlitePort, mutex: Mutex): Kysely<Tables> {
   return kyselyOver(sqliteDialect, { executeQuery, streamQuery: noStreams });
 }
 
-/** The writer during one transaction; BEGIN travels with the first statement. */
+/** The writer during one transaction. BEGIN travels with the first statement that is waited for, changes for later and COMMIT with the next or last. */
 class WriteConnection implements DatabaseConnection {
   readonly #port: SqlitePort;
   #state: 'fresh' | 'open' | 'failed' | 'ended' = 'fresh';
+  #later: LaterChange[] = [];
   readonly streamQuery = noStreams;
 
   constructor(port: SqlitePort) {
@@ -151,38 +157,49 @@ class WriteConnection implements DatabaseConnection {
 
   async executeQuery<R>(query: CompiledQuery): Promise<QueryResult<R>> {
     if (this.#state === 'failed' || this.#state === 'ended') throw new Error(`the transaction has ${this.#state}`);
-    const mode = this.#state === 'fresh' ? 'begin' : 'within';
-    this.#state = 'open';
-    try {
-      return await ask(this.#port, mode, query);
-    } catch (error) {
-      // SQLite could go on after a statement failed; PostgreSQL cannot, so nobody may.
-      this.#state = 'failed';
-      throw error;
-    }
+    if (!isLater(query)) return this.#send(isLast(query), query);
+    this.#later.push(...query.later);
+    return { rows: [] };
   }
 
   /** Runs the work and commits; whoever gets an error from it must roll back. */
   async carryOut<T>(work: () => Promise<T>): Promise<T> {
     const result = await work();
     if (this.#state === 'failed') throw new Error('the transaction has failed');
-    await this.#end('commit');
+    if (this.#state === 'open' || this.#later.length > 0) await this.#send(true);
+    this.#state = 'ended';
     return result;
   }
 
   /** Undoes what was done, if anything was and is not undone yet. */
   async rollBack(): Promise<void> {
+    const wasBegun = this.#state === 'open' || this.#state === 'failed';
+    this.#state = 'ended';
     try {
-      await this.#end('rollback');
+      if (wasBegun) await ask(this.#port, { mode: 'rollback' });
     } catch (error) {
       // A lost connection has rolled back already.
       if (!(error instanceof DatabaseUnavailable)) throw error;
     }
   }
 
-  async #end(mode: 'commit' | 'rollback'): Promise<void> {
-    const wasBegun = this.#state === 'open' || this.#state === 'failed';
-    this.#state = 'ended';
-    if (wasBegun) await ask(this.#port, mode);
+  async #send(commit: boolean, query?: CompiledQuery): Promise<QueryResult<never>> {
+    const mode = this.#state === 'fresh' ? 'begin' : 'within';
+    const later = this.#later.splice(0);
+    const queries = later.map((change) => ({ ...toSqlite(change.query), ...(change.orElse && { mustChange: true as const }) }));
+    this.#state = 'open';
+    try {
+      const answer = await ask(this.#port, { mode, queries, commit }, query);
+      if (commit) this.#state = 'ended';
+      return answer;
+    } catch (error) {
+      // SQLite could go on after a statement failed; PostgreSQL cannot, so nobody may.
+      this.#state = 'failed';
+      throw missed(error, later);
+    }
   }
 }
+
+/** The error of a change that had to find its row and did not; any other as it is. */
+const missed = (error: unknown, later: readonly LaterChange[]): unknown =>
+  error instanceof SqliteError && error.errcode === unchanged ? later[Number(error.message)]?.orElse?.() : error;

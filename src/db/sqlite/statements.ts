@@ -3,17 +3,20 @@ import { closeSync, openSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
 import type { SQLInputValue, StatementSync } from 'node:sqlite';
 
-/** One statement with its parameters. */
-export type SqliteQuery = { readonly sql: string; readonly parameters: readonly unknown[] };
+/** One statement with its parameters; one that `mustChange` fails with `unchanged` when it changes no row. */
+export type SqliteQuery = { readonly sql: string; readonly parameters: readonly unknown[]; readonly mustChange?: true };
 
 /**
  * How the statements of a request stand to transactions: `alone` each commits by itself; `snapshot` all read one state;
- * `begin` opens a transaction first; `within` the one that is open; `commit` and `rollback` end it and carry no statements.
+ * `begin` opens a transaction first; `within` the one that is open; `rollback` ends it and carries no statements.
  */
-export type SqliteMode = 'alone' | 'snapshot' | 'begin' | 'within' | 'commit' | 'rollback';
+export type SqliteMode = 'alone' | 'snapshot' | 'begin' | 'within' | 'rollback';
 
-/** What is asked of a connection in one message. */
-export type SqliteRequest = { readonly mode: SqliteMode; readonly queries: readonly SqliteQuery[] };
+/** What is asked of a connection in one message; `commit`: the transaction ends with the last statement. */
+export type SqliteRequest = { readonly mode: SqliteMode; readonly queries: readonly SqliteQuery[]; readonly commit?: boolean };
+
+/** The `errcode` of a statement that had to change a row and did not; the message is its place among the statements of the request. */
+export const unchanged = -1;
 
 /** Rows as arrays in the order of `columns`; `changes` counts the rows that a statement without rows changed. */
 export type SqliteResult = {
@@ -75,14 +78,21 @@ export class SqliteConnection implements SqlitePort {
     if (this.#database.isOpen) this.#database.close();
   }
 
-  #execute({ mode, queries }: SqliteRequest): SqliteResult[] {
+  #execute({ mode, queries, commit = false }: SqliteRequest): SqliteResult[] {
     if (mode === 'alone') return queries.map((query) => this.#run(query));
     if (mode === 'begin') this.#begin();
     else if (mode === 'snapshot') return this.#snapshot(queries);
     else if (mode === 'rollback') return this.#rollback();
     else if (!this.#database.isTransaction) throw new SqliteError(0, 'the transaction was lost');
-    if (mode === 'commit') return this.#commit();
-    return queries.map((query) => this.#run(query));
+    const results = queries.map((query, index) => this.#change(query, index));
+    if (commit) this.#commit();
+    return results;
+  }
+
+  #change(query: SqliteQuery, index: number): SqliteResult {
+    const result = this.#run(query);
+    if (query.mustChange && result.changes + result.rows.length === 0) throw new SqliteError(unchanged, String(index));
+    return result;
   }
 
   #begin(): void {
@@ -100,9 +110,9 @@ export class SqliteConnection implements SqlitePort {
     }
   }
 
-  #commit(): SqliteResult[] {
+  #commit(): void {
     try {
-      return [this.#run({ sql: 'COMMIT', parameters: [] })];
+      this.#run({ sql: 'COMMIT', parameters: [] });
     } catch (error) {
       // A refused COMMIT (a deferred foreign key, a busy file) leaves the transaction open.
       this.#rollback();
