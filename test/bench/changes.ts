@@ -7,11 +7,10 @@ import { askSocket, parseProcesses } from '../../src/agent/unix-socket.ts';
 import { findMarked } from '../../src/cloud/local/compute/processes.ts';
 import { INSIDE } from '../../src/cloud/local/compute/sandbox.ts';
 import { startMember } from '../support/members.ts';
-import { fixture } from '../support/tls-fixtures.ts';
 import { startTraffic, type Traffic } from '../support/traffic.ts';
 import { p50p99 } from './figures.ts';
 import type { BenchPart, BenchRun, Row } from './part.ts';
-import { bear, openPlace, pause, type Place, stateIdOf, whyNoAmphorae } from './place.ts';
+import { bear, openPlace, pause, type Place, stateIdOf, storeFixture, whyNoAmphorae } from './place.ts';
 import { type Scope, scoped } from './scope.ts';
 
 type Size = {
@@ -237,15 +236,7 @@ function* batches({ place, pool_id, ask }: Bench, ports: readonly number[], coun
 
 async function certificateChanges(bench: Bench, count: number): Promise<AsyncGenerator<Change>> {
   const { place, lb, ask } = bench;
-  const store = async (name: string): Promise<string> => {
-    const body = {
-      payload: fixture(name).toString('base64'),
-      payload_content_type: 'application/octet-stream',
-      payload_content_encoding: 'base64',
-    };
-    return (await place.api.call<{ secret_ref: string }>('POST', '/key-manager/v1/secrets', body)).secret_ref;
-  };
-  const refs = [await store('ecdsa-modern.p12'), await store('rsa-modern.p12')];
+  const refs = [await storeFixture(place, 'ecdsa-modern.p12'), await storeFixture(place, 'rsa-modern.p12')];
   const listener = { loadbalancer_id: lb.id, protocol: 'TERMINATED_HTTPS', protocol_port: 443, default_tls_container_ref: refs[0] };
   const isThere = async () => (await ask('show ssl cert')).includes('-default');
   await make(bench, { method: 'POST', path: '/listeners', body: { listener }, isThere });

@@ -1,6 +1,6 @@
 /** Many requests to an API over a few connections that stay open, with the time of each. */
 import { Pool } from 'undici';
-import { cpuSeconds } from './machine.ts';
+import { cpuSeconds, preciseCpuSeconds } from './machine.ts';
 
 /** A request to be sent. */
 export type BenchRequest = { readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE'; readonly path: string; readonly body?: unknown };
@@ -48,6 +48,8 @@ export type SeriesOptions = {
   /** The processes whose processor time is counted; asked at the beginning and at the end. */
   readonly watched: () => readonly number[];
   readonly keepBodies?: boolean;
+  /** Counts the living threads of the processes to the nanosecond, and not their children. */
+  readonly isPrecise?: boolean;
 };
 
 /** Sends `count` requests, the n-th as `requestOf(n)` says; each next one goes when one has been answered. */
@@ -63,8 +65,9 @@ export async function runSeries(client: RequestClient, requestOf: (n: number) =>
       if (options.keepBodies === true) bodies[n] = body;
     }
   };
-  const [cpu, begun] = [cpuSeconds(options.watched()), performance.now()];
+  const clock = options.isPrecise === true ? preciseCpuSeconds : cpuSeconds;
+  const [cpu, begun] = [clock(options.watched()), performance.now()];
   await Promise.all(Array.from({ length: options.concurrency }, lane));
   const seconds = (performance.now() - begun) / 1000;
-  return { count: options.count, seconds, durations_ms, cpu_seconds: cpuSeconds(options.watched()) - cpu, bodies };
+  return { count: options.count, seconds, durations_ms, cpu_seconds: clock(options.watched()) - cpu, bodies };
 }

@@ -3,189 +3,148 @@
  * run. What is judged is the processor time of HAProxy per request, which a small machine, shared with client and members,
  * tells better than the requests per second.
  */
-import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { connect } from 'node:net';
+import { mkdtempSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { NETNS_DIR } from '../../src/cloud/local/fabric/names.ts';
-import { freePort } from '../support/octavia.ts';
 import { p50p99, percentile, rounded } from './figures.ts';
+import { startBare, startMembers, untilOpen } from './haproxies.ts';
 import type { BenchPart, BenchRun, Row } from './part.ts';
-import { amphoraPids, bear, type BenchMember, openPlace, pause, type Place, stateIdOf, whyNoAmphorae } from './place.ts';
-import { openClient, runSeries, type Series } from './requests.ts';
+import { amphoraPids, type BenchMember, make, openPlace, type Place, remove, stateIdOf, storeFixture, whyNoAmphorae } from './place.ts';
+import { runSeries, type Series } from './requests.ts';
 import { type Scope, scoped } from './scope.ts';
+import type { Peer } from './traffic-clients.ts';
+import { type Kind, kinds, type Way } from './traffic-kinds.ts';
 
-type Size = { readonly kept: number; readonly fresh: number; readonly rounds: number };
+type Size = { readonly rounds: number; readonly share: number };
 
-const full: Size = { kept: 20_000, fresh: 5000, rounds: 5 };
-const quick: Size = { kept: 1000, fresh: 300, rounds: 2 };
+const full: Size = { rounds: 7, share: 1 };
+const quick: Size = { rounds: 2, share: 0.05 };
 
-/** What requests are sent to. */
-type Target = { readonly name: 'bare HAProxy' | 'load balancer'; readonly url: string; readonly pids: () => number[] };
+/** Load balancers that differ in the configuration of their controllers, and what is aimed at. */
+type Variant = { readonly name: string; readonly env: Readonly<Record<string, string>>; readonly aim: number };
+
+const variants: readonly Variant[] = [{ name: 'load balancer', env: {}, aim: 0.95 }];
+
+/** What requests are sent to; `aim` null: what the others are compared with. */
+type Target = { readonly name: string; readonly aim: number | null; readonly peer: Peer; readonly pids: () => readonly number[] };
+
+/** Where the load balancers of a variant are. */
+type VariantPlace = { readonly variant: Variant; readonly place: Place; readonly members: readonly BenchMember[] };
+
+/** The ports of the VIP: of the listener, and beside it of bare HAProxy. */
+const LISTENER_PORT = 80;
+const BARE_PORT = 8080;
 
 async function measure(run: BenchRun, size: Size): Promise<Row[]> {
   return scoped(async (scope) => {
-    const place = await openPlace(run, scope);
-    const folder = mkdtempSync(join(run.folder, 't-'));
-    const members = await startMembers(scope, folder, place.gateway_ip);
-    const { vip_address } = await bear(place, 'traffic', members);
-    const bare = await startBare(scope, folder, { place, vip_address }, members);
-    const served: Target = { name: 'load balancer', url: `http://${vip_address}`, pids: () => haproxyPids(place) };
-    const kept = await compare(run, 'kept connections', [bare, served], size.rounds, (target) => keptSeries(target, size.kept));
-    const fresh = await compare(run, 'a connection per request', [bare, served], size.rounds, (target) => freshSeries(target, size.fresh));
-    return [...kept, ...fresh];
-  });
-}
-
-/** Each target in turn, several times; what is told of each is the median of its rounds. */
-async function compare(
-  run: BenchRun,
-  how: string,
-  targets: readonly Target[],
-  rounds: number,
-  series: (target: Target) => Promise<Series>,
-): Promise<Row[]> {
-  const found = new Map<Target, Series[]>(targets.map((target) => [target, []]));
-  // The first round warms up and does not count.
-  for (let round = 0; round <= rounds; round += 1)
-    for (const target of targets) {
-      const one = await series(target);
-      if (round > 0) found.get(target)?.push(one);
+    const places: VariantPlace[] = [];
+    for (const variant of variants) {
+      const place = await openPlace(run, scope, variant.env);
+      const members = await startMembers(scope, mkdtempSync(join(run.folder, 't-')), place.gateway_ip);
+      places.push({ variant, place, members });
     }
-  const rows = targets.map((target) => rowOf(how, target, found.get(target) ?? []));
-  const [bare, served] = rows.map((row) => Number(row['haproxy_cpu_us']));
-  run.say(`${how}: HAProxy takes ${bare} µs per request bare, ${served} µs as a load balancer`);
-  return rows.map((row, index) => ({ ...row, cpu_ratio: index === 0 ? 1 : rounded((served ?? 0) / (bare ?? 1)) }));
-}
-
-function rowOf(how: string, target: Target, all: readonly Series[]): Row {
-  const median = (value: (series: Series) => number): number =>
-    rounded(
-      percentile(
-        all.map((each) => value(each)),
-        0.5,
-      ),
-    );
-  return {
-    what: how,
-    through: target.name,
-    requests: all.reduce((sum, each) => sum + each.count, 0),
-    per_second: median((each) => each.count / each.seconds),
-    ...p50p99(all.flatMap((each) => each.durations_ms)),
-    haproxy_cpu_us: median((each) => (1e6 * each.cpu_seconds) / each.count),
-  };
-}
-
-async function keptSeries(target: Target, count: number): Promise<Series> {
-  const client = openClient(target.url, 16);
-  try {
-    return await runSeries(client, () => ({ method: 'GET', path: '/' }), { count, concurrency: 16, watched: target.pids });
-  } finally {
-    await client.close();
-  }
-}
-
-async function freshSeries(target: Target, count: number): Promise<Series> {
-  const { hostname, port } = new URL(target.url);
-  const client = { send: () => askOnce(hostname, Number(port || 80)), close: () => Promise.resolve() };
-  return runSeries(client, () => ({ method: 'GET', path: '/' }), { count, concurrency: 16, watched: target.pids });
-}
-
-/** One request on a connection of its own. */
-function askOnce(host: string, port: number): Promise<string> {
-  return new Promise((resolve, reject) => {
-    const socket = connect({ host, port, noDelay: true }, () =>
-      socket.write(`GET / HTTP/1.1\r\nhost: ${host}\r\nconnection: close\r\n\r\n`),
-    );
-    let text = '';
-    socket.on('data', (chunk: Buffer) => (text += chunk.toString('latin1')));
-    socket.once('error', reject);
-    socket.once('close', () => (text.startsWith('HTTP/1.1 200') ? resolve(text) : reject(new Error(`no answer: ${text.slice(0, 100)}`))));
+    const rows: Row[] = [];
+    for (const kind of kinds) rows.push(...(await measureKind(run, places, kind, size)));
+    return rows;
   });
+}
+
+/** One kind through a load balancer of each variant, and through bare HAProxy beside the first. */
+async function measureKind(run: BenchRun, places: readonly VariantPlace[], kind: Kind, size: Size): Promise<Row[]> {
+  return scoped(async (scope) => {
+    const served: Target[] = [];
+    for (const each of places) served.push(await startServed(scope, each, kind));
+    const [first] = places;
+    if (!first || !served[0]) throw new Error('there is no load balancer to compare with');
+    const bare = await startBeside(scope, run, first, served[0].peer.host, kind);
+    const rows: Row[] = [];
+    for (const way of kind.ways) rows.push(...(await compare(run, kind, way, [bare, ...served], size)));
+    return rows;
+  });
+}
+
+/** A load balancer with a listener of this kind; it goes with the scope. */
+async function startServed(scope: Scope, { variant, place, members }: VariantPlace, kind: Kind): Promise<Target> {
+  const certificate = kind.bare.hasTls ? { default_tls_container_ref: await storeFixture(place, 'ecdsa-modern.p12') } : {};
+  const default_pool = { name: 'pool', protocol: kind.pool_protocol, lb_algorithm: 'ROUND_ROBIN', members };
+  const listeners = [{ name: 'listener', protocol: kind.protocol, protocol_port: LISTENER_PORT, ...certificate, default_pool }];
+  const lb = await make(place, kind.name, { listeners });
+  scope.after(() => remove(place, lb.id));
+  await untilOpen(lb.vip_address, LISTENER_PORT);
+  const peer = { host: lb.vip_address, port: LISTENER_PORT };
+  return { name: variant.name, aim: variant.aim, peer, pids: () => haproxyPids(place) };
+}
+
+/** Bare HAProxy in the namespace and at the address of the load balancer: the way of the packets costs both the same. */
+async function startBeside(scope: Scope, run: BenchRun, { place, members }: VariantPlace, host: string, kind: Kind): Promise<Target> {
+  const namespace = readdirSync(NETNS_DIR).find((name) => name.startsWith(`oct-${stateIdOf(place)}-`) && name.endsWith('-t'));
+  if (namespace === undefined) throw new Error('the load balancer has no traffic namespace');
+  const at = { address: host, port: BARE_PORT, namespace };
+  const pid = await startBare(scope, mkdtempSync(join(run.folder, 't-')), at, kind.bare, members);
+  return { name: 'bare HAProxy', aim: null, peer: { host, port: BARE_PORT }, pids: () => [pid] };
 }
 
 const haproxyPids = (place: Place): number[] =>
   amphoraPids(place).filter((pid) => readFileSync(`/proc/${pid}/comm`, 'utf8').trim() === 'haproxy');
 
-const preamble = `global
-  nbthread 1
-  maxconn 1000
-defaults
-  mode http
-  timeout connect 5s
-  timeout client 50s
-  timeout server 50s
-`;
-
-/** Two members that cost as little as a member can. */
-async function startMembers(scope: Scope, folder: string, address: string): Promise<BenchMember[]> {
-  const members = [
-    { address, protocol_port: await freePort() },
-    { address, protocol_port: await freePort() },
-  ];
-  const fronts = members.map(
-    ({ protocol_port }) =>
-      `frontend f${protocol_port}\n  bind ${address}:${protocol_port}\n  http-request return status 200 content-type text/plain string ok\n`,
-  );
-  await startHaproxy(scope, join(folder, 'members.cfg'), `${preamble}${fronts.join('')}`, {
-    address,
-    port: members[0]?.protocol_port ?? 0,
-  });
-  return members;
-}
-
-/** The port of the VIP that bare HAProxy listens on. */
-const BARE_PORT = 8080;
-
 /**
- * What somebody would write by hand for the same purpose, in the namespace and at the address of the load balancer: the way of the
- * packets costs both the same.
+ * Each target in turn, several times, every other round backwards; what is told of each is the median of its rounds. The ratio is the
+ * median of the rounds' ratios: what else the machine does at that time slows both of a round.
  */
-async function startBare(
-  scope: Scope,
-  folder: string,
-  at: { readonly place: Place; readonly vip_address: string },
-  members: readonly BenchMember[],
-): Promise<Target> {
-  const { place, vip_address: address } = at;
-  const namespace = readdirSync(NETNS_DIR).find((name) => name.startsWith(`oct-${stateIdOf(place)}-`) && name.endsWith('-t'));
-  if (namespace === undefined) throw new Error('the load balancer has no traffic namespace');
-  const servers = members.map((each, index) => `  server s${index} ${each.address}:${each.protocol_port}\n`).join('');
-  const text = `${preamble}frontend f\n  bind ${address}:${BARE_PORT}\n  default_backend b\nbackend b\n  balance roundrobin\n${servers}`;
-  const child = await startHaproxy(scope, join(folder, 'bare.cfg'), text, { address, port: BARE_PORT, namespace });
-  return { name: 'bare HAProxy', url: `http://${address}:${BARE_PORT}`, pids: () => [child.pid ?? 0] };
+async function compare(run: BenchRun, kind: Kind, way: Way, targets: readonly Target[], size: Size): Promise<Row[]> {
+  const found = new Map<Target, Series[]>(targets.map((target) => [target, []]));
+  const count = Math.round(way.count * size.share);
+  // The first round warms up and does not count.
+  for (let round = 0; round <= size.rounds; round += 1)
+    for (const target of round % 2 === 0 ? targets : targets.toReversed()) {
+      const series = await seriesOf(way, target, count);
+      if (round > 0) found.get(target)?.push(series);
+    }
+  const bare = (found.get(targets[0] as Target) ?? []).map(cpuOf);
+  const rows = targets.map((target) => {
+    const all = found.get(target) ?? [];
+    const ratio = rounded(median(all.map((series, round) => (bare[round] ?? 0) / cpuOf(series))));
+    return rowOf(kind, way, target, all, ratio);
+  });
+  const told = rows.map((row) => `${String(row['through'])} ${row['haproxy_cpu_us']} µs (${row['bare_cpu_to_this']})`);
+  run.say(`${kind.name}, ${way.connections}: ${told.join(', ')}`);
+  return rows;
 }
 
-/** Where a HAProxy listens; `namespace`: below /run/netns, absent: this one. */
-type Listening = { readonly address: string; readonly port: number; readonly namespace?: string };
-
-/** Runs HAProxy in the foreground until the end of the scope. Throws with its words when it does not listen within 10 s. */
-async function startHaproxy(scope: Scope, path: string, text: string, { address, port, namespace }: Listening): Promise<ChildProcess> {
-  writeFileSync(path, text);
-  // nsenter becomes the program, so the process is HAProxy's.
-  const enter = namespace === undefined ? [] : ['nsenter', `--net=${NETNS_DIR}/${namespace}`];
-  const [command = '', ...args] = [...enter, 'haproxy', '-db', '-f', path];
-  const child = spawn(command, args, { stdio: ['ignore', 'ignore', 'pipe'] });
-  let said = '';
-  child.stderr?.on('data', (chunk: Buffer) => (said += chunk.toString()));
-  scope.after(() => child.kill('SIGKILL'));
-  for (const deadline = Date.now() + 10_000; ; await pause(20)) {
-    if (await isOpen(address, port)) return child;
-    if (Date.now() > deadline || child.exitCode !== null) throw new Error(`HAProxy does not listen on ${address}:${port}: ${said}`);
+async function seriesOf(way: Way, target: Target, count: number): Promise<Series> {
+  const client = await way.open(target.peer);
+  const options = { count, concurrency: way.concurrency, watched: target.pids, isPrecise: true };
+  try {
+    return await runSeries(client, () => ({ method: 'GET', path: '/' }), options);
+  } finally {
+    await client.close();
   }
 }
 
-const isOpen = (host: string, port: number): Promise<boolean> =>
-  new Promise((resolve) => {
-    const socket = connect({ host, port }, () => resolve(true));
-    socket.once('error', () => resolve(false));
-    socket.once('connect', () => socket.destroy());
-  });
+const median = (values: readonly number[]): number => percentile(values, 0.5);
+/** Microseconds of HAProxy per request. */
+const cpuOf = (series: Series): number => (1e6 * series.cpu_seconds) / series.count;
+
+function rowOf(kind: Kind, way: Way, target: Target, all: readonly Series[], ratio: number): Row {
+  return {
+    kind: kind.name,
+    connections: way.connections,
+    through: target.name,
+    requests: all.reduce((sum, each) => sum + each.count, 0),
+    per_second: rounded(median(all.map((each) => each.count / each.seconds))),
+    ...p50p99(all.flatMap((each) => each.durations_ms)),
+    haproxy_cpu_us: rounded(median(all.map(cpuOf))),
+    bare_cpu_to_this: ratio,
+    aim: target.aim === null ? '' : `≥ ${target.aim}`,
+  };
+}
 
 /** The part. */
 export const traffic: BenchPart = {
   name: 'traffic',
-  what: 'HTTP through a load balancer with two members, and through HAProxy with a configuration written by hand, by turns.',
+  what:
+    'HTTP, TLS 1.3, HTTP/2 and TCP through a load balancer with two members, and through HAProxy with a configuration written by hand, by turns. ' +
+    'bare_cpu_to_this: processor time of bare HAProxy per request, divided by that of this one (1: equal, more is better).',
   whyNot: whyNoAmphorae,
   run: (run) => measure(run, run.is_quick ? quick : full),
 };
