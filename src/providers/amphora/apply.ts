@@ -19,7 +19,7 @@ import {
   vrrpPortName,
 } from './observed.ts';
 import type { IssuedCertificate } from './pki.ts';
-import { networkRequest, vipRequest } from './plug-requests.ts';
+import { networkRequest, ownAddress, vipRequest } from './plug-requests.ts';
 import type { Sight } from './observe.ts';
 import { ownerOfRefusal } from './render/haproxy.ts';
 import type { AmphoraStep } from './steps.ts';
@@ -327,11 +327,10 @@ async function createVrrpPort(doing: Doing, amphora_id: string): Promise<void> {
 
 async function recordVrrpPort(doing: Doing, amphora_id: string, port: Port): Promise<void> {
   const lb = doing.pass.tree.loadbalancer;
-  const primary = port.fixed_ips.find((ip) => ip.subnet_id === lb.vip_subnet_id) ?? port.fixed_ips[0];
   await doing.pass.write((tx) =>
     setAmphora(tx, doing, amphora_id, {
       vrrp_port_id: port.id,
-      vrrp_ip: primary?.ip_address ?? null,
+      vrrp_ip: ownAddress(lb, port) ?? null,
       ha_ip: lb.vip_address,
       ha_port_id: lb.vip_port_id,
       vrrp_id: 1,

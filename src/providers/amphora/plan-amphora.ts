@@ -5,6 +5,7 @@ import { type LoadBalancer, type LoadBalancerTree, type Member, vipsOf } from '.
 import type { Wait } from '../provider.ts';
 import type { ObservedAgent } from './agent-client.ts';
 import { type AmphoraView, memberPortName, type Observed, vrrpPortName } from './observed.ts';
+import { ownAddress } from './plug-requests.ts';
 import type { AmphoraStep } from './steps.ts';
 
 /** Steps for now, or what is waited for; `isServing`: everything is in place. */
@@ -157,7 +158,7 @@ function planAgent(tree: LoadBalancerTree, view: AmphoraView, agent: ObservedAge
   const plugs: AmphoraStep[] = [];
   const vips = vipsOf(tree.loadbalancer).map((vip) => vip.ip_address);
   // In a VRRP pair keepalived moves the VIPs; only the port's own address is always there.
-  const own = vrrp.fixed_ips.map((ip) => ip.ip_address);
+  const own = [ownAddress(tree.loadbalancer, vrrp)].filter((address) => address !== undefined);
   if (!hasAddresses(agent, vrrp, tree.loadbalancer.topology === 'SINGLE' ? [...own, ...vips] : own))
     plugs.push({ step: 'plug_vip', owner, amphora_id: amphora.id, port_id: vrrp.id });
   for (const port of view.ports) {

@@ -437,6 +437,15 @@ test('a VIP is plugged when an address is missing; in a pair keepalived moves th
   const other = agent({ plugged: [{ mac_address, addresses: ['198.51.100.10'] }] });
   assert.deepEqual(next(tree(), observed([view({ agent: half })])), ['plug_vip']);
   assert.deepEqual(next(tree(), observed([view({ agent: other })])), ['plug_vip']);
+  // The port keeps places on the subnets of additional VIPs, too, which the agent is not told of.
+  const mine = vrrp(amphora());
+  const [first] = mine.fixed_ips;
+  const vip = { subnet_id: 'other', ip_address: '2001:db8::10', port_id: null, network_id: null };
+  const dual = tree({ vip_subnet_id: first?.subnet_id ?? null, additional_vips: [vip] });
+  const ports = [{ ...mine, fixed_ips: [...mine.fixed_ips, { subnet_id: 'other', ip_address: '2001:db8::20' }] }];
+  const having = (...addresses: string[]) => view({ ports, agent: agent({ plugged: [{ mac_address, addresses }] }) });
+  assert.deepEqual(next(dual, observed([having('198.51.100.20', '198.51.100.10')])), ['plug_vip'], 'an additional VIP');
+  assert.deepEqual(next(dual, observed([having('198.51.100.20', '198.51.100.10', '2001:db8::10')])), ['allocate']);
   const pair = tree({ topology: 'ACTIVE_STANDBY' });
   const both = (state: ObservedAgent) => [
     view({ agent: state }, { role: 'MASTER' }),
