@@ -1,7 +1,7 @@
-/** The matrix of data-plane features: what was seen with which HAProxy, over IPv4 and over IPv6. Pure. */
+/** The matrix of data-plane features: what was seen with which HAProxy, or with nft, over IPv4 and over IPv6. Pure. */
 import type { TestResult } from './reporter.ts';
 
-const pattern = /^(HAProxy [\d.]+) › ([A-Z]\d+) · (.+) · (IPv[46])$/u;
+const pattern = /^(HAProxy [\d.]+|nft) › ([A-Z]\d+) · (.+) · (IPv[46])$/u;
 const marks = { passed: 'yes', failed: 'FAIL', skipped: 'skip' } as const;
 
 /** The lines of the matrix of all tests that are called `HAProxy 2.6 › C1 · what it is · IPv4`; none when there are no such tests. */

@@ -110,11 +110,13 @@ test('features of the data plane are listed by HAProxy and kind of address, with
     result('HAProxy 2.6 › C1 · bytes · IPv4', 'passed'),
     result('HAProxy 2.6 › C1 · bytes · IPv6', 'failed', 'it broke'),
     result('HAProxy 3.0 › C1 · bytes · IPv4', 'skipped', 'it is not here'),
+    result('nft › C1 · flows · IPv4', 'passed'),
     result('another test', 'passed'),
   ]);
   assert.deepEqual(lines, [
-    'Feature   HAProxy 2.6 IPv4  HAProxy 2.6 IPv6  HAProxy 3.0 IPv4',
-    'C1 bytes  yes               FAIL              skip [1]',
+    'Feature   HAProxy 2.6 IPv4  HAProxy 2.6 IPv6  HAProxy 3.0 IPv4  nft IPv4',
+    'C1 bytes  yes               FAIL              skip [1]          -',
+    'C1 flows  -                 -                 -                 yes',
     '[1] it is not here',
   ]);
   assert.deepEqual(matrixOf([result('another test', 'passed')]), []);

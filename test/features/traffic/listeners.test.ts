@@ -5,6 +5,7 @@ import { once } from 'node:events';
 import { MetricsExporter } from '../../../src/agent/prometheus/exporter.ts';
 import { exchange, get, open, shownTo, until } from '../../support/features/clients.ts';
 import { feature, testFeatures, type Visit } from '../../support/features/features.ts';
+import { samplePolicy, sampleRule } from '../../support/sample-trees.ts';
 
 const to = (visit: Visit, index = 0) => ({ address: visit.address, port: visit.ports[index] ?? 0 });
 
@@ -91,6 +92,29 @@ testFeatures([
         }
         const begun = performance.now();
         assert.equal((await get(to(visit, 2), { path: '/?ms=6000' })).status, 504);
+        assert.ok(performance.now() - begun < 5000);
+      },
+    };
+  }),
+  feature('C1', 'the time to wait for content holds back nothing that is there', async (stage) => {
+    const [a] = await stage.pair();
+    const first = await stage.start('first', { kind: 'greeting' });
+    const l7policies = [samplePolicy(700, { rules: [sampleRule(700, { value: '/refused' })] })];
+    return {
+      services: [
+        { listener: { timeout_tcp_inspect: 6000, l7policies }, pool: { members: [stage.row(a)] } },
+        // A client that says nothing until it is greeted, as of mail.
+        { listener: { protocol: 'TCP', timeout_tcp_inspect: 6000 }, pool: { protocol: 'TCP', members: [stage.row(first)] } },
+      ],
+      async check(visit) {
+        assert.match(visit.config, /tcp-request inspect-delay 6000/u);
+        const begun = performance.now();
+        assert.equal((await get(to(visit))).status, 200);
+        assert.equal((await get(to(visit), { path: '/refused' })).status, 403);
+        const socket = await open(to(visit, 1));
+        const [greeting] = (await once(socket, 'data')) as [Buffer];
+        assert.equal(greeting.toString(), 'first greets');
+        socket.destroy();
         assert.ok(performance.now() - begun < 5000);
       },
     };

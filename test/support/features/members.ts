@@ -37,7 +37,7 @@ export type Member = {
 
 /** How one is started. */
 export type MemberKind =
-  | { readonly kind: 'http' | 'echo' | 'proxy' }
+  | { readonly kind: 'http' | 'echo' | 'greeting' | 'proxy' }
   | { readonly kind: 'https'; readonly certificate: TestCertificate; readonly clientCa?: string; readonly alpn?: readonly string[] };
 
 /** Starts one on a free port. */
@@ -106,6 +106,8 @@ function serverOf(member: Open, kind: MemberKind): Server {
     }
     case 'echo':
       return createServer((socket) => void socket.on('data', (chunk) => socket.write(`${member.name} ${chunk.toString()}`)));
+    case 'greeting':
+      return createServer((socket) => void socket.write(`${member.name} greets`));
     case 'proxy':
       return createServer((socket) => readProxyHeader(member, socket));
   }
