@@ -42,7 +42,7 @@ export function createApi(deps: ApiDeps): FastifyInstance {
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
   app.setErrorHandler((error, request, reply) => sendError(deps, error, request, reply));
-  app.setNotFoundHandler((request, reply) => send(request, reply, refusalAnswer(404, 'Not Found')));
+  app.setNotFoundHandler((request, reply) => send(request, reply, refusalAnswer(404, 'Not Found', null)));
   app.addHook('onRequest', async (request, reply) => {
     // The reference answers OPTIONS before it counts requests.
     const isCounted = request.method !== 'OPTIONS' || request.url === '/';

@@ -104,7 +104,9 @@ export async function updateListener(call: Call): Promise<Answer> {
     const judged = Object.hasOwn(body, 'client_authentication') ? client_authentication : 'NONE';
     checkHstsOptions(body, after);
     checkListenerFields({ ...after, client_authentication: judged }, namesIn(body), call.deps.options, true);
-    checkListenerPlace(after, tree.loadbalancer, tree.listeners, tree.pools);
+    // What was allowed before a load balancer got groups of its own stays, and does not stand in the way of other changes.
+    const placed = Object.hasOwn(body, 'allowed_cidrs') ? after : { ...after, allowed_cidrs: [] };
+    checkListenerPlace(placed, tree.loadbalancer, tree.listeners, tree.pools);
     await updateRows(tx, 'listener', [id], change);
     await updateTags(tx, id, body);
     return {

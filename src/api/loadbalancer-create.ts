@@ -80,7 +80,8 @@ async function newLoadBalancer(call: Call, body: JsonObject, project_id: string,
   const provider = await chooseProvider(call, body, choice);
   checkNetworkAllowed(vip.vip_network_id, options, zoneOf(choice).valid_vip_networks);
   const vip_vnic_type = vnicTypeOf(flavor, vip.vip_sg_ids);
-  if (hasTagTwice(body)) throw new Fault(409, 'Already an entity with that specified id.');
+  if (hasTagTwice(body) || new Set(vip.vip_sg_ids).size < vip.vip_sg_ids.length)
+    throw new Fault(409, 'Already an entity with that specified id.');
   const columns = newColumns(loadbalancerFields, body, options) as unknown as LoadBalancer;
   return {
     ...columns,

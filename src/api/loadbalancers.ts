@@ -43,10 +43,11 @@ export async function updateLoadBalancer(call: Call): Promise<Answer> {
   const groups = (body['vip_sg_ids'] as string[] | null | undefined) ?? [];
   const answer = await changeLoadBalancer(call, id, wholeGate(['ACTIVE']), async ({ tx, tree, now }) => {
     checkVnicGroups(tree.loadbalancer.vip_vnic_type, groups);
-    const change = { ...(changedColumns(loadbalancerFields, body, call.deps.options) as Partial<LoadBalancer>), ...updatedIdentity(now) };
+    const change = { ...loadbalancerChange(call, body), ...updatedIdentity(now) };
     const after = { ...tree.loadbalancer, ...change };
     await updateRows(tx, 'loadbalancer', [id], change);
-    await updateTags(tx, id, body);
+    // Unlike for most others, null leaves the tags alone.
+    if (body['tags'] !== null) await updateTags(tx, id, body);
     return {
       tree: { ...tree, loadbalancer: after },
       change: { action: 'update', owner: { type: 'loadbalancer', id } },
@@ -54,6 +55,11 @@ export async function updateLoadBalancer(call: Call): Promise<Answer> {
     };
   });
   return { status: 200, body: answer };
+}
+
+function loadbalancerChange(call: Call, body: JsonObject): Partial<LoadBalancer> {
+  const change = changedColumns(loadbalancerFields, body, call.deps.options) as Partial<LoadBalancer>;
+  return change.vip_sg_ids === undefined ? change : { ...change, vip_sg_ids: [...new Set(change.vip_sg_ids)] };
 }
 
 /** What an update names in the network must exist for the caller. */

@@ -6,10 +6,10 @@ import { checkMemberAddress, duplicateMember, memberKey } from '../model/rules/m
 import type { Answer, Call } from './call.ts';
 import { changeLoadBalancer, checkQuota, markPool, partGate, updatedIdentity, type Workspace } from './change.ts';
 import { newColumns, tagsOf } from './request/fill.ts';
-import { checkPoolMutable, checkSubnets } from './members.ts';
+import { checkPoolMutable, checkSubnets, poolOf } from './members.ts';
 import { newMember } from './tree/new-rows.ts';
 import { enforce } from './policy/enforce.ts';
-import { findPool, poolIn, withPool } from './pools.ts';
+import { poolIn, withPool } from './pools.ts';
 import { isTrue } from './http/query.ts';
 import { readList } from './request/read-object.ts';
 import { bodies } from './request/shapes.ts';
@@ -24,7 +24,7 @@ type Batch = {
 
 /** `PUT /pools/:pool_id/members` */
 export async function batchMembers(call: Call): Promise<Answer> {
-  const found = await findPool(call, call.params['pool_id'] ?? '');
+  const found = await poolOf(call);
   const list = readList(call, { root: 'members', argument: 'members_' }, bodies.member.batch);
   const isAdditive = isTrue(call.query.last('additive_only'));
   for (const action of ['post', 'put', ...(isAdditive ? [] : ['delete'])]) enforce(call, 'member', action, found.project_id);

@@ -1,14 +1,15 @@
 /** Members of a pool, one by one (api-ref "Members"). */
 import { findMemberOf } from '../db/members.ts';
-import { insertRows, insertTags, updateRows } from '../db/rows.ts';
+import { findRow, insertRows, insertTags, updateRows } from '../db/rows.ts';
 import { Fault, type Member, memberFields, type Pool, type PoolTree } from '../model/index.ts';
 import { duplicateMember, memberKey } from '../model/rules/member.ts';
 import type { Answer, Call } from './call.ts';
 import { changeLoadBalancer, checkQuota, immutable, markPool, partGate, updatedIdentity } from './change.ts';
+import { Refusal } from './http/errors.ts';
 import { changedColumns, hasTagTwice, tagsOf } from './request/fill.ts';
 import { newMember } from './tree/new-rows.ts';
 import { enforce } from './policy/enforce.ts';
-import { findPool, poolIn, withPool } from './pools.ts';
+import { poolIn, withPool } from './pools.ts';
 import { presentStored, updateTags } from './present.ts';
 import { notFound, showMany, showOne } from './read.ts';
 import { readObject } from './request/read-object.ts';
@@ -16,7 +17,13 @@ import { members } from './resources.ts';
 import { bodies } from './request/shapes.ts';
 import type { JsonObject } from './request/validate.ts';
 
-const poolOf = (call: Call): Promise<Pool> => findPool(call, call.params['pool_id'] ?? '');
+/** The pool of the route. Throws `Refusal` 404: the path itself leads nowhere. */
+export async function poolOf(call: Call): Promise<Pool> {
+  const id = call.params['pool_id'] ?? '';
+  const pool = await findRow(call.deps.db.read, 'pool', id);
+  if (pool === undefined) throw new Refusal(404, 'Bad Request', `Pool ${id} not found.`);
+  return pool;
+}
 
 /** `GET /pools/:pool_id/members` */
 export async function listMembers(call: Call): Promise<Answer> {

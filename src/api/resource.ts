@@ -61,10 +61,12 @@ export function presenterOf(resource: Resource): Presenter {
   const whenSet = Object.entries(resource.fields as Record<string, Field>).flatMap(([name, field]) =>
     field.shown_when_set === true ? [name] : [],
   );
-  if ('project_id' in resource.fields) steps.push(['tenant_id', (row: Row) => row['project_id']]);
+  const hasProject = 'project_id' in resource.fields;
   const presenter: Presenter = (row, related, only = null) => {
     const answer: Record<string, unknown> = {};
     for (const [name, show] of steps) if (only === null || only.has(name)) answer[name] = show(row, related);
+    // The older name is not a field that could be asked for.
+    if (hasProject && only === null) answer['tenant_id'] = row['project_id'];
     for (const name of whenSet) if (row[name] !== null && (only === null || only.has(name))) answer[name] = row[name];
     return answer;
   };

@@ -16,10 +16,10 @@ import * as loadbalancers from './loadbalancers.ts';
 import { batchMembers } from './member-batch.ts';
 import * as members from './members.ts';
 import * as pools from './pools.ts';
-import { findPool } from './pools.ts';
 import * as providers from './providers.ts';
 import * as quotas from './quotas.ts';
 import { createRouter, isRefusal, type Match, refusal, type Route, type Router } from './http/router.ts';
+import { NothingSupplied } from './request/read-object.ts';
 import { invalid } from './request/validate.ts';
 
 /** What the collection and its members allow together: the reference answers a 405 of either with all of it. */
@@ -57,12 +57,24 @@ const collection = (
   { path, methods: { GET: list, POST: create, PUT: missing(keys.put), DELETE: missing(keys.delete) }, allow: ALL },
   {
     path: `${path}/:id`,
-    methods: { GET: show, PUT: update, DELETE: remove, POST: misplaced(argument) },
+    methods: { GET: show, PUT: ofSomething(show, update), DELETE: remove, POST: misplaced(argument) },
     allow: ALL,
     args: { DELETE: ['cascade'] },
   },
   { path: `${path}/:id/:field`, methods: { GET: show, PUT: misplaced(argument), POST: nothing, DELETE: nothing } },
 ];
+
+/** An update without the object to update by is told so only about something that exists. */
+function ofSomething(show: Handler, update: Handler): Handler {
+  return async (call) => {
+    try {
+      return await update(call);
+    } catch (error) {
+      if (error instanceof NothingSupplied) await show(call);
+      throw error;
+    }
+  };
+}
 
 const nothing: Handler = refusal(() => refusalAnswer(404, 'Not Found'));
 
@@ -76,15 +88,23 @@ const memberRoutes: readonly Route[] = [
   },
   {
     path: '/pools/:pool_id/members/:id',
-    methods: { GET: members.showMember, PUT: members.updateMember, DELETE: members.deleteMember, POST: inPool(misplaced('member_')) },
+    methods: {
+      GET: members.showMember,
+      PUT: ofSomething(members.showMember, members.updateMember),
+      DELETE: members.deleteMember,
+      POST: inPool(misplaced('member_')),
+    },
     allow: ALL,
   },
-  { path: '/pools/:pool_id/members/:id/:field', methods: { GET: members.showMember } },
+  {
+    path: '/pools/:pool_id/members/:id/:field',
+    methods: { GET: members.showMember, PUT: inPool(misplaced('member_')), POST: inPool(nothing), DELETE: inPool(nothing) },
+  },
 ];
 
 function inPool(handler: Handler): Handler {
   return alike(handler, async (call) => {
-    await findPool(call, call.params['pool_id'] ?? '');
+    await members.poolOf(call);
     return handler(call);
   });
 }
@@ -110,13 +130,16 @@ const ruleRoutes: readonly Route[] = [
     path: '/l7policies/:l7policy_id/rules/:id',
     methods: {
       GET: inPolicy(l7rules.showRule),
-      PUT: inPolicy(l7rules.updateRule),
+      PUT: inPolicy(ofSomething(l7rules.showRule, l7rules.updateRule)),
       DELETE: inPolicy(l7rules.deleteRule),
       POST: inPolicy(misplaced('rule_')),
     },
     allow: ALL,
   },
-  { path: '/l7policies/:l7policy_id/rules/:id/:field', methods: { GET: inPolicy(l7rules.showRule) } },
+  {
+    path: '/l7policies/:l7policy_id/rules/:id/:field',
+    methods: { GET: inPolicy(l7rules.showRule), PUT: inPolicy(misplaced('rule_')), POST: inPolicy(nothing), DELETE: inPolicy(nothing) },
+  },
 ];
 
 function inPolicy(handler: Handler): Handler {

@@ -19,10 +19,21 @@ export type ListedTable =
   | 'availability_zone_profile';
 
 /** A condition on a column; `null` matches NULL. The names are trusted: they come from the model, never from a request. */
-export type ColumnFilter = { readonly column: string; readonly value: string | number | boolean | null };
+export type ColumnFilter = {
+  readonly column: string;
+  readonly value: string | number | boolean | null;
+  /** Text that is equal whatever its case, and without regard to spaces at its end. */
+  readonly loose?: true;
+};
 
 /** One sort key; NULL sorts as `empty`, which is null for a column without NULL. */
-export type SortKey = { readonly column: string; readonly descending: boolean; readonly empty: string | number | null };
+export type SortKey = {
+  readonly column: string;
+  readonly descending: boolean;
+  readonly empty: string | number | null;
+  /** Text that is ordered whatever its case. */
+  readonly loose?: true;
+};
 
 /** Which tags the rows must and must not have. */
 export type TagFilter = {
@@ -74,9 +85,10 @@ export function listQuery(
 }
 
 function conditions(eb: Builder, table: ListedTable, query: ListQuery): Condition[] {
-  const list: Condition[] = query.filters.map(({ column, value }) =>
-    compare(eb, sql.ref(`${table}.${column}`), value === null ? 'is' : '=', value),
-  );
+  const list: Condition[] = query.filters.map(({ column, value, loose }) => {
+    const stored = sql.ref(`${table}.${column}`);
+    return loose === true ? compare(eb, looseText(stored), '=', looseText(value)) : compare(eb, stored, value === null ? 'is' : '=', value);
+  });
   if (query.hideDeleted !== null) list.push(compare(eb, sql.ref(`${table}.${query.hideDeleted}`), '!=', 'DELETED'));
   for (const { table: other, column, where, value, on = 'id' } of query.among)
     list.push(
@@ -91,12 +103,21 @@ function conditions(eb: Builder, table: ListedTable, query: ListQuery): Conditio
   return list;
 }
 
+const looseText = (value: unknown) => sql`lower(rtrim(${value}))`;
+
 const compare = (eb: Builder, left: unknown, operator: '=' | '!=' | 'is' | '<' | '>', right: unknown): Condition =>
   eb(left as never, operator as never, right as never) as unknown as Condition;
 
 function tagConditions(eb: Builder, table: ListedTable, tags: TagFilter): Condition[] {
   const having = (wanted: readonly string[]): Condition[] =>
-    wanted.map((tag) => compare(eb, sql.ref(`${table}.id`), 'in' as never, sql`(select resource_id from tag where tag = ${tag})`));
+    wanted.map((tag) =>
+      compare(
+        eb,
+        sql.ref(`${table}.id`),
+        'in' as never,
+        sql`(select resource_id from tag where ${looseText(sql.ref('tag'))} = ${looseText(tag)})`,
+      ),
+    );
   const list = having(tags.all);
   if (tags.any.length > 0) list.push(eb.or(having(tags.any)) as Condition);
   if (tags.notAll.length > 0) list.push(eb.not(eb.and(having(tags.notAll))) as Condition);
@@ -104,12 +125,18 @@ function tagConditions(eb: Builder, table: ListedTable, tags: TagFilter): Condit
   return list;
 }
 
-const sortValue = (table: ListedTable, { column, empty }: SortKey) =>
-  empty === null ? sql.ref(`${table}.${column}`) : sql`coalesce(${sql.ref(`${table}.${column}`)}, ${sql.lit(empty)})`;
+function sortValue(table: ListedTable, { column, empty, loose }: SortKey) {
+  const stored = sql.ref(`${table}.${column}`);
+  const value = empty === null ? stored : sql`coalesce(${stored}, ${sql.lit(empty)})`;
+  return loose === true ? sql`lower(${value})` : value;
+}
 
 /** (a > x) or (a = x and b > y) or … : rows after the marker in the order of the sort keys. */
 function afterMarker(eb: Builder, table: ListedTable, sort: readonly SortKey[], from: NonNullable<ListQuery['from']>): Condition {
-  const value = (index: number): unknown => from.values[index] ?? sort[index]?.empty;
+  const value = (index: number): unknown => {
+    const known = from.values[index] ?? sort[index]?.empty;
+    return sort[index]?.loose === true ? sql`lower(${known})` : known;
+  };
   const alternatives = sort.map((key, index) =>
     eb.and([
       ...sort.slice(0, index).map((earlier, at) => compare(eb, sortValue(table, earlier), '=', value(at))),

@@ -88,9 +88,14 @@ function chunksOf<T>(list: readonly T[], length: number): T[][] {
   return Array.from({ length: Math.ceil(list.length / length) }, (_, index) => list.slice(index * length, (index + 1) * length));
 }
 
-/** The query of the tags of some resources, in alphabetical order. */
+/** The query of the tags of some resources, in alphabetical order, capitals beside their small letters. */
 export const tagsQuery = (reader: Reader, ids: IdList) =>
-  reader.selectFrom('tag').select(['resource_id', 'tag']).where('resource_id', 'in', ids).orderBy('tag');
+  reader
+    .selectFrom('tag')
+    .select(['resource_id', 'tag'])
+    .where('resource_id', 'in', ids)
+    .orderBy(sql`lower(tag)`)
+    .orderBy('tag');
 
 /**
  * How many rows of a project there are that count against its quota. Only load balancers stay as DELETED rows: without looking at the

@@ -12,7 +12,7 @@ export const monitorMethods = ['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'TRACE', 
 const expectedCodesPattern = String.raw`^(\d{3}(\s*,\s*\d{3})*)$|^(\d{3}-\d{3})$`;
 
 /** A host name; an underscore may only begin a label. */
-const domainNamePattern = String.raw`^(?=.{1,253}\.?$)(?:(?!-|[^.]+_)[A-Za-z0-9\-_]{1,63}(?<!-)(?:\.|$))+$`;
+const domainNamePattern = String.raw`^(?=.{1,253}\.?$)(?:(?!-|[^.]+_)[A-Za-z0-9-_]{1,63}(?<!-)(?:\.|$))+$`;
 
 /** The fields of a health monitor; `delay` and `timeout` are seconds. */
 export const healthmonitorFields = {

@@ -1,6 +1,6 @@
 /** What differs between the recorded answer and ours, by kind. */
 import type { Answer } from './exchange.ts';
-import { normalValue } from './normal-form.ts';
+import { normalValue, recordedText } from './normal-form.ts';
 
 /**
  * `better`: theirs is a crash (5xx) over bad input, ours a refusal (4xx). `text`: only the wording of a message. `different`: all else.
@@ -42,7 +42,7 @@ export function compareAnswers(theirs: Answer, ours: Answer, isOrdered = false):
 }
 
 /** The recorded lists in the order that this program sorts them in. */
-const sorted = (body: unknown, isOrdered: boolean): unknown => normalValue(body, (text) => text, isOrdered);
+const sorted = (body: unknown, isOrdered: boolean): unknown => normalValue(body, recordedText, isOrdered);
 
 function compareValues(theirs: unknown, ours: unknown, path: string, isError: boolean): Difference[] {
   if (isObject(theirs) && isObject(ours))

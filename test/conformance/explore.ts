@@ -10,11 +10,8 @@ import { parseArgs } from 'node:util';
 import { seededRandom } from '../crash/seeded-random.ts';
 import { pick, type Random } from '../fuzz/odd-values.ts';
 import { createRequest, listRequest, oddRequest, type Target, targets, updateRequest, worldRequests } from '../fuzz/requests.ts';
-import { compareAnswers, type Difference } from './compare.ts';
+import { type Answers, Both, Teller } from './both.ts';
 import type { Answer, Request } from './exchange.ts';
-import { bindNames, Names, normalForm, readBody, sentOf } from './normal-form.ts';
-import { settle } from './replay.ts';
-import { createSender, type Sender } from './send.ts';
 
 const { values } = parseArgs({
   options: {
@@ -28,53 +25,21 @@ const { values } = parseArgs({
   },
 });
 
-/** One of the two servers, with its own ids. */
-class Side {
-  readonly names = new Names();
-  readonly #base_url: string;
-  readonly #sender: Sender;
-
-  constructor(base_url: string) {
-    this.#base_url = base_url.replace(/\/+$/u, '');
-    this.#sender = createSender(this.#base_url);
-  }
-
-  async ask(request: Request): Promise<Answer> {
-    const received = await this.#sender.send(sentOf(request, this.names));
-    bindNames(request, readBody(received.body), this.names);
-    return normalForm(request, received, this.names, this.#base_url);
-  }
-
-  settle(name: string): Promise<void> {
-    return settle(this.names.fill(name), this.#sender.send, 'explore');
-  }
-
-  close(): void {
-    this.#sender.close();
-  }
-}
-
-const theirs = new Side(values.theirs);
-const ours = new Side(values.ours);
-const both = [theirs, ours] as const;
+const both = new Both(values.theirs, values.ours);
 const random = seededRandom(Number(values.seed));
-const shown = new Set<string>();
-const counts = new Map<string, number>();
-
-async function askBoth(request: Request): Promise<readonly [Answer, Answer]> {
-  return Promise.all([theirs.ask(request), ours.ask(request)]);
-}
+const teller = new Teller({ text: values.text === true, kinds: values.kinds?.split(',') ?? null });
+const askBoth = (request: Request): Promise<Answers> => both.ask(request);
 
 async function makeWorld(): Promise<void> {
   for (const request of worldRequests) {
     await askBoth(request);
-    await Promise.all(both.map((side) => side.settle('<loadbalancer1>')));
+    await both.settle('<loadbalancer1>');
   }
 }
 
 async function removeWorld(): Promise<void> {
   await askBoth({ method: 'DELETE', path: '/v2/lbaas/loadbalancers/<loadbalancer1>?cascade=true' });
-  await Promise.all(both.map((side) => side.settle('<loadbalancer1>')));
+  await both.settle('<loadbalancer1>');
 }
 
 /** Only what the reference survives: numbers as addresses break its lists, networks of other text its no-op driver. */
@@ -95,26 +60,12 @@ function nextRequest(target: Target, source: Random): Request {
   return isBearable(request) ? request : nextRequest(target, source);
 }
 
-function tell(request: Request, differences: readonly Difference[]): void {
-  const [first] = differences.filter((each) => values.text || each.kind !== 'text');
-  if (first === undefined) return;
-  counts.set(first.kind, (counts.get(first.kind) ?? 0) + 1);
-  if (first.kind === 'better' || (values.kinds !== undefined && !values.kinds.split(',').includes(first.kind))) return;
-  const place = `${request.method} ${request.path.replace(/\?.*/u, '')} ${first.kind} ${first.path} ${String(first.theirs).slice(0, 60)}`;
-  if (shown.has(place)) return;
-  shown.add(place);
-  const line = (value: unknown): string => String(typeof value === 'string' ? value : JSON.stringify(value)).slice(0, 300);
-  process.stdout.write(
-    `${request.method} ${request.path}\n  ${(request.data ?? '').slice(0, 400)}\n  ${first.kind} ${first.path}\n    theirs ${line(first.theirs)}\n    ours   ${line(first.ours)}\n`,
-  );
-}
-
 /** What was made on both sides goes again; what differs in its effect makes the world anew. */
-async function tidyUp(request: Request, target: Target, [one, other]: readonly [Answer, Answer]): Promise<void> {
+async function tidyUp(request: Request, target: Target, [one, other]: Answers): Promise<void> {
   const isMade = (answer: Answer): boolean => answer.status >= 200 && answer.status < 300;
   if (request.method === 'GET' || request.method === 'HEAD' || (!isMade(one) && !isMade(other))) return;
   const name = target.root === 'loadbalancer' && request.method === 'POST' ? '<made1>' : '<loadbalancer1>';
-  await Promise.all(both.map((side) => side.settle(name)));
+  await both.settle(name);
   if (request.method !== 'POST') {
     // Where one did what the other refused, or cannot go on, later answers would differ for that alone.
     const worlds = await askBoth({ method: 'GET', path: '/v2/lbaas/loadbalancers/<loadbalancer1>?fields=provisioning_status' });
@@ -127,7 +78,7 @@ async function tidyUp(request: Request, target: Target, [one, other]: readonly [
     method: 'DELETE',
     path: `/v2/lbaas${target.collection}/<made1>${target.root === 'loadbalancer' ? '?cascade=true' : ''}`,
   });
-  await Promise.all(both.map((side) => side.settle(name)));
+  await both.settle(name);
 }
 
 await makeWorld();
@@ -136,12 +87,12 @@ try {
     const target = pick(random, targets);
     const request = nextRequest(target, random);
     const answers = await askBoth(request);
-    tell(request, compareAnswers(...answers));
+    teller.tell(request, answers);
     await tidyUp(request, target, answers);
   }
 } finally {
   await removeWorld();
-  for (const side of both) side.close();
+  both.close();
 }
-process.stdout.write(`seed ${values.seed}, ${values.count} requests; differences: ${JSON.stringify(Object.fromEntries(counts))}\n`);
-process.exitCode = shown.size > 0 ? 1 : 0;
+process.stdout.write(`seed ${values.seed}, ${values.count} requests; differences: ${JSON.stringify(teller.counts)}\n`);
+process.exitCode = teller.hasFound ? 1 : 0;

@@ -53,9 +53,15 @@ export class Names {
       .replaceAll(UUID, (id) => (FIXED.test(id) ? id : this.#names.has(id) ? `<${this.#names.get(id)}>` : '<uuid>'))
       .replaceAll(TIME, '<time>')
       .replaceAll(ADDRESS, '0x<address>')
-      .replaceAll(ALLOWED, (_whole, words: string) => `should be one of: ${words.split(', ').toSorted().join(', ')}`);
+      .replaceAll(ALLOWED, sortedWords);
   }
 }
+
+/** The reference names the allowed words in an order that changes from process to process. */
+const sortedWords = (_whole: string, words: string): string => `should be one of: ${words.split(', ').toSorted().join(', ')}`;
+
+/** A recorded text with the allowed words in the order in which answers have them here. */
+export const recordedText = (text: string): string => text.replaceAll(ALLOWED, sortedWords);
 
 /** The request with this run's ids in it. */
 export function sentOf(request: Request, names: Names): Sent {

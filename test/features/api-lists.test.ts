@@ -45,7 +45,9 @@ test('rows are filtered by every attribute, and an unknown or repeated one is re
     'vip_port_owned=true': '400',
     'topology=SINGLE': 'aa bb cc dd ee',
     'tenant_id=p': '400',
-    'provider=AMPHORA&name=aa': '',
+    'provider=AMPHORA&name=aa': 'aa',
+    'name=CC%20': 'cc',
+    'admin_state_up=true&admin_state_up=true': 'cc',
     'operating_status=offline&name=aa': 'aa',
     'vip_sg_ids=x': '',
     'additional_vips=x': '400',
@@ -65,6 +67,8 @@ test('rows are filtered by the tags that they have and have not', async (t) => {
     'not-tags-any=red,blue': 'dd ee',
     'tags=red&not-tags=blue': 'bb',
     'tags-any=red,green&name=ee': 'ee',
+    'tags=RED': 'aa bb',
+    'not-tags-any=RED,blue': 'dd ee',
     'tags=nothing': '',
   };
   for (const [query, expected] of Object.entries(cases)) assert.equal(await names(query), expected, query);

@@ -16,14 +16,26 @@ export const faultBody = (status: number, faultstring: string): unknown => ({
 export function refusalAnswer(
   status: number,
   title: string,
-  description = '',
+  description: string | null = '',
   headers: Readonly<Record<string, string>> = {},
 ): ErrorAnswer {
   return { status, body: { code: status, title, description }, headers };
 }
 
+/** A refusal in the form of the server's own (`refusalAnswer`), whoever finds the reason. */
+export class Refusal extends Fault {
+  readonly title: string;
+
+  constructor(status: number, title: string, description: string, options: { readonly cause?: unknown } = {}) {
+    super(status, description, options);
+    this.name = 'Refusal';
+    this.title = title;
+  }
+}
+
 /** The answer to whatever a handler threw; null: a bug, to be logged and answered with 500. */
 export function answerOf(error: unknown, authenticate_uri: string): ErrorAnswer | null {
+  if (error instanceof Refusal) return refusalAnswer(error.status, error.title, error.message);
   if (error instanceof Fault) {
     const headers: Record<string, string> =
       error.retry_after_seconds === undefined ? {} : { 'retry-after': String(error.retry_after_seconds) };

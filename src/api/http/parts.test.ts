@@ -21,7 +21,7 @@ test('a body is JSON, or a fault that says what it is', () => {
   assert.deepEqual(readJson(bytes('{"a":1}'), 'application/json; charset=utf-8'), { a: 1 });
   assert.equal(readJson(bytes(''), 'application/json'), undefined);
   assert.throws(() => readJson(bytes('{'), 'application/json'), { status: 400, message: 'Request is not in valid JSON format' });
-  assert.throws(() => readJson(Uint8Array.of(0xff, 0xfe), 'application/json'), { status: 400 });
+  assert.throws(() => readJson(Uint8Array.of(0xff, 0xfe), 'application/json'), { status: 400, title: 'Bad Request' });
   assert.throws(() => readJson(bytes('{}'), 'application/xml'), { status: 415, message: 'Unknown mimetype: application/xml' });
   assert.throws(() => readJson(bytes('{}'), undefined), { status: 400, message: 'Unknown argument: "{}"' });
 });
@@ -46,6 +46,14 @@ test('a query string keeps every value and the order of its keys', () => {
   assert.equal(query.last('e'), 'a b');
   assert.equal(isTrue('True'), true);
   assert.equal(isTrue('x'), false);
+});
+
+test('a method that no path has is refused also where a path goes on too far', () => {
+  const handler = () => ({ status: 200 });
+  const route = createRouter([{ path: '/pools/:id', methods: { GET: handler, PUT: handler } }]);
+  assert.deepEqual(route('PATCH', ['pools', 'a', 'b', 'c']), { found: 'other methods', allow: 'GET, PUT' });
+  assert.deepEqual(route('GET', ['pools', 'a', 'b', 'c']), { found: 'nothing' });
+  assert.deepEqual(route('PATCH', ['x']), { found: 'nothing' });
 });
 
 test('a route is found by its words before its parameters, and other methods are named', () => {

@@ -59,12 +59,14 @@ export function createRouter(routes: readonly Route[]): Router {
   return (method, segments) => {
     const values: string[] = [];
     let node: Node = root;
+    let last: Route | null = null;
     for (const segment of segments) {
       const literal = node.children.get(segment);
       if (literal === undefined) values.push(segment);
       const next = literal ?? node.parameter;
-      if (next === null) return { found: 'nothing' };
+      if (next === null) return beyond(method, last);
       node = next;
+      last = node.route ?? last;
     }
     if (node.route === null) return { found: 'nothing' };
     const handler = node.route.methods[method as 'GET'];
@@ -72,9 +74,17 @@ export function createRouter(routes: readonly Route[]): Router {
       const params = Object.fromEntries(node.names.map((name, at) => [name, readParam(node.route?.names === true, values[at] ?? '')]));
       return { found: 'handler', handler, params, args: node.route.args?.[method as 'GET'] ?? (method === 'GET' ? null : []) };
     }
-    return { found: 'other methods', allow: node.route.allow ?? Object.keys(node.route.methods).toSorted().join(', ') };
+    return { found: 'other methods', allow: allowOf(node.route) };
   };
 }
+
+const allowOf = ({ allow, methods }: Route): string => allow ?? Object.keys(methods).toSorted().join(', ');
+
+/** A path that goes on where no route does: a method that no path has is refused for that, as by the reference. */
+const beyond = (method: string, last: Route | null): Match =>
+  last === null || ['GET', 'POST', 'PUT', 'DELETE'].includes(method)
+    ? { found: 'nothing' }
+    : { found: 'other methods', allow: allowOf(last) };
 
 /** Ids are found in any case, names are not. */
 const readParam = (isName: boolean, text: string): string =>

@@ -3,6 +3,7 @@ import type { TSchema } from 'typebox';
 import type { ListQuery, SortKey, TagFilter } from '../../db/list.ts';
 import { type Field, Fault } from '../../model/index.ts';
 import type { ApiOptions } from '../deps.ts';
+import { Refusal } from '../http/errors.ts';
 import { isTrue, type QueryArgs } from '../http/query.ts';
 import { isNullable, kindOf, type Resource, type ValueKind } from '../resource.ts';
 import { pythonRepr } from './python-text.ts';
@@ -24,14 +25,35 @@ export function readFilters(resource: Resource, query: QueryArgs, options: ApiOp
   for (const name of query.names) {
     if (RESERVED.has(name) || TAG_ARGS.has(name) || (name === 'project_id' && name in resource.fields)) continue;
     const values = query.all(name);
+    if (values.length > 1 && isSilent(resource, name)) {
+      // No list is equal to a truth value but that of a word that is none, or to another list.
+      if (filterKind(resource, name) === 'json') isPossible = false;
+      else filters.push({ column: name, value: false });
+      continue;
+    }
     const other = Object.hasOwn(resource.amongFilters ?? {}, name) ? resource.amongFilters?.[name] : undefined;
     const value = other === undefined ? readFilter(resource, name, values) : undefined;
     if (values.length > 1) throw badArgument();
     if (other !== undefined) among.push({ ...other, value: values[0] ?? '' });
     else if (value === undefined) isPossible = false;
-    else filters.push({ column: name, value });
+    else filters.push({ column: name, value, ...(isFreeText(resource, name) && { loose: true }) });
   }
   return isPossible ? { filters, among } : null;
+}
+
+/** Columns for which the reference takes a filter that is repeated. */
+const isSilent = (resource: Resource, name: string): boolean =>
+  filterField(resource, name) !== undefined && !RELATIONS.has(name) && ['boolean', 'json'].includes(filterKind(resource, name));
+
+/** Text that people write; the reference's database compares it in any case, and finds ids and words so, too. */
+function isFreeText(resource: Resource, name: string): boolean {
+  const field = filterField(resource, name);
+  return field !== undefined && kindOf(field.schema) === 'text' && !isWord(field.schema) && !isId(field.schema);
+}
+
+function isId(schema: TSchema): boolean {
+  const { format, anyOf } = schema as { format?: string; anyOf?: TSchema[] };
+  return format === 'uuid' || format === 'octavia-time' || (anyOf ?? []).some(isId);
 }
 
 const badArgument = (): Fault => new Fault(400, 'One or more arguments are either duplicate or invalid');
@@ -73,10 +95,10 @@ function readFilter(resource: Resource, name: string, [text = '']: readonly stri
   // No text is equal to a list.
   if (kind === 'json') return undefined;
   if (kind === 'boolean') return isTrue(text);
-  if (kind === 'text') return isWord(field.schema) ? text.trimEnd().toUpperCase() : text;
-  const number = Number(text);
-  const fits =
-    text.trim() !== '' && Number.isFinite(number) && Math.abs(number) < 2 ** 53 && (kind === 'number' || Number.isInteger(number));
+  if (kind === 'text') return isWord(field.schema) ? text.trimEnd().toUpperCase() : isId(field.schema) ? text.toLowerCase() : text;
+  // As the reference's database reads text as a number: as far as it is one.
+  const number = Number(/^\s*[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?/iu.exec(text)?.[0] ?? 0);
+  const fits = Math.abs(number) < 2 ** 53 && (kind === 'number' || Number.isInteger(number));
   return fits ? number : undefined;
 }
 
@@ -110,7 +132,8 @@ function askedOrder(query: QueryArgs): (readonly [string, string])[] {
 
 function readDirection(text: string): string {
   const direction = text.toLowerCase();
-  if (direction !== 'asc' && direction !== 'desc') throw new Fault(400, `Supplied sort direction '${direction}' is not valid.`);
+  if (direction !== 'asc' && direction !== 'desc')
+    throw new Refusal(400, 'Bad Request', `Supplied sort direction '${direction}' is not valid.`);
   return direction;
 }
 
@@ -127,7 +150,13 @@ function sortKey(resource: Resource, name: string, direction: string): SortKey {
   const isColumn = field !== undefined && field.computed !== true && (field.hidden !== true || resource.alsoFilters.includes(name));
   if (!isColumn || kindOf(field.schema) === 'json' || name === 'loadbalancer_id') throw badSortKey(name);
   const isText = kindOf(field.schema) === 'text';
-  return { column: name, descending: direction === 'desc', empty: isNullable(field.schema) ? (isText ? '' : 0) : null };
+  const loose = isText && !isWord(field.schema) && !isId(field.schema);
+  return {
+    column: name,
+    descending: direction === 'desc',
+    empty: isNullable(field.schema) ? (isText ? '' : 0) : null,
+    ...(loose && { loose: true }),
+  };
 }
 
 /** Reads how many rows a page has; null: all. Throws `Fault` 400. */
@@ -137,7 +166,7 @@ export function readLimit(query: QueryArgs, options: ApiOptions): number | null 
   if (query.all('limit').length > 1) throw badArgument();
   if (text === undefined) return most;
   if (text === 'infinite') return null;
-  if (!/^\s*[+-]?\d+(?:_\d+)*\s*$/u.test(text)) throw new Fault(400, `Supplied pagination limit '${text}' is not valid.`);
+  if (!/^\s*[+-]?\d+(?:_\d+)*\s*$/u.test(text)) throw new Refusal(400, 'Bad Request', `Supplied pagination limit '${text}' is not valid.`);
   const limit = Number(text.replaceAll('_', ''));
   if (limit < 1) return null;
   return most === null ? Math.min(limit, Number.MAX_SAFE_INTEGER) : Math.min(limit, most);

@@ -53,9 +53,13 @@ export function readBody(body: unknown, argument: string, root: string, shape: R
     return (whole(body) as JsonObject)[root];
   } catch (error) {
     if (error instanceof UnknownNames)
-      throw new Fault(400, `Unknown attribute for argument ${[argument, ...error.path].join('.')}: ${error.names.join(', ')}`, {
-        cause: error,
-      });
+      throw new Fault(
+        400,
+        `Unknown attribute${error.names.length > 1 ? 's' : ''} for argument ${[argument, ...error.path].join('.')}: ${error.names.join(', ')}`,
+        {
+          cause: error,
+        },
+      );
     if (error instanceof Unreadable || error instanceof Refused) throw invalid(argument, body, error.message, error);
     throw error;
   }
