@@ -12,7 +12,7 @@ import { Heartbeats } from './heartbeats.ts';
 import { Interfaces } from './interfaces.ts';
 import { Keepalived } from './keepalived.ts';
 import type { Log } from './log.ts';
-import { findVersions, installPing } from './machine.ts';
+import { findVersions, installPing, maxconnLimit } from './machine.ts';
 import type { Places } from './places.ts';
 import { MetricsExporter } from './prometheus/exporter.ts';
 import { agentRoutes } from './routes.ts';
@@ -45,12 +45,14 @@ export async function startAgent(from: AgentPlaces, log: Log): Promise<Agent> {
   const datagrams = new DatagramService(places);
   const generations = new Generations(`${places.base_path}/generation`);
   await generations.load();
+  const maxconn_limit = await maxconnLimit();
   const heartbeats = new Heartbeats(
     {
       boot_id,
       statsSocket: () => haproxy.statsSocket(),
       members: () => haproxy.members(),
       datagrams: () => datagrams.state(),
+      haproxy: async () => ({ maxconn_limit, ...(await haproxy.changeCounts()) }),
       isWhole: () => keepalived.isWhole(),
       countersFile: `${places.base_path}/stats_counters.json`,
       everyMinute: () => process_.boundMessages(),

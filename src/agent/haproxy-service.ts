@@ -157,7 +157,12 @@ export class HaproxyService {
     return this.#members.are;
   }
 
-  /** How changes were made. */
+  /** How changes were made, without a look at what runs. */
+  async changeCounts(): Promise<Omit<ChangeCounts, 'old_workers' | 'leaving'>> {
+    return this.#changes.counts();
+  }
+
+  /** How changes were made, and what is left of those before. */
   async changes(): Promise<ChangeCounts> {
     const [counts, held, processes] = [await this.#changes.counts(), await this.#held.read(), await this.#haproxy.processes()];
     return { ...counts, old_workers: processes?.oldWorkers.length ?? 0, leaving: Object.keys(held?.extra ?? {}).length };

@@ -4,6 +4,7 @@ import type { Socket } from 'node:dgram';
 import { isIPv6 } from 'node:net';
 import { setTimeout as after } from 'node:timers/promises';
 import { encodeHeartbeat } from '../wire/heartbeat.ts';
+import type { HaproxyReport } from '../wire/heartbeat.ts';
 import { readJsonIfThere, replaceFile } from './files.ts';
 import type { Log } from './log.ts';
 import type { AgentSettings, Receiver } from './settings.ts';
@@ -26,6 +27,8 @@ export type HeartbeatSources = {
   readonly members: () => Promise<ReadonlyMap<string, ReadonlySet<string>> | undefined>;
   /** What the engine of UDP and SCTP tells; undefined when there is none, null when it does not work. */
   readonly datagrams: () => Promise<Pick<Sample, 'listeners' | 'pools'> | null | undefined>;
+  /** How HAProxy was changed, for operators. */
+  readonly haproxy: () => Promise<HaproxyReport>;
   /** False while keepalived should run and does not: then a pair's other half must be seen alone. */
   readonly isWhole: () => Promise<boolean>;
   /** `stats_counters.json`. */
@@ -119,7 +122,8 @@ export class Heartbeats {
 
   async #send(sample: Sample | undefined, key: string, controllers: readonly Receiver[]): Promise<void> {
     this.#seq += 1;
-    const head = { ver: 3 as const, id: this.#settings.amphora_id, seq: this.#seq, boot_id: this.#sources.boot_id };
+    const { boot_id } = this.#sources;
+    const head = { ver: 3 as const, id: this.#settings.amphora_id, seq: this.#seq, boot_id, haproxy: await this.#sources.haproxy() };
     const beat = beatOf(sample, this.#ledger);
     // Kept before it is sent: after a crash in between some bytes are missing, never counted twice.
     this.#ledger = settle(this.#ledger);

@@ -1,7 +1,7 @@
 /** Amphorae, for administrators (api-ref "Amphora"). */
 import { askForConfiguration, condemnAmphora, removeFailedAmphora } from '../db/reconciliations.ts';
 import { lockRow } from '../db/rows.ts';
-import { amphoraStatistics, findLiveAmphora } from '../db/statistics.ts';
+import { amphoraStatistics, findHaproxyReport, findLiveAmphora } from '../db/statistics.ts';
 import { type Amphora, Fault } from '../model/index.ts';
 import type { Answer, Call } from './call.ts';
 import { immutable } from './change.ts';
@@ -27,13 +27,17 @@ async function findAmphora(call: Call, action: string): Promise<Amphora> {
   return amphora;
 }
 
-/** `GET /amphorae/:id/stats`: its counters, one entry for each listener. */
+/**
+ * `GET /amphorae/:id/stats`: its counters, one entry for each listener, and how its HAProxy was changed: an addition that clients
+ * of the reference do not look at.
+ */
 export async function showAmphoraStatistics(call: Call): Promise<Answer> {
   const id = call.params['id'] ?? '';
   enforce(call, 'amphora', 'get_stats', call.caller.project_id);
   const rows = await amphoraStatistics(call.deps.db.read, id);
   if (rows.length === 0) throw notFound('Amphora stats for', id);
-  return { status: 200, body: { amphora_stats: rows } };
+  const haproxy = await findHaproxyReport(call.deps.db.read, id);
+  return { status: 200, body: { amphora_stats: rows, ...(haproxy !== null && { amphora_haproxy: JSON.parse(haproxy) as object }) } };
 }
 
 /** `PUT /amphorae/:id/failover`: this one is replaced. */

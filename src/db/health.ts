@@ -179,6 +179,19 @@ export async function writeLastSeen(
     where amphora_health.last_seen_ms < excluded.last_seen_ms`.execute(tx);
 }
 
+/** Stores what amphorae told of their HAProxy, as JSON text. Those without a row are left out. */
+export async function writeHaproxyReports(
+  tx: Tx,
+  dialect: Database['dialect'],
+  reports: readonly (readonly [amphora_id: string, haproxy: string])[],
+): Promise<void> {
+  if (reports.length === 0) return;
+  const rows = reports.toSorted((a, b) => order(a[0], b[0]));
+  const fresh = rowsFrom(dialect, { amphora_id: 'text', haproxy: 'text' }, rows);
+  await sql`update amphora_health set haproxy = fresh.haproxy from ${fresh} as fresh
+    where amphora_health.amphora_id = fresh.amphora_id`.execute(tx);
+}
+
 /** An amphora that nobody has heard for longer than the time-out. */
 export type SilentAmphora = {
   readonly id: string;

@@ -6,6 +6,7 @@ import { first } from './migrations/0001-first.ts';
 import { l7 } from './migrations/0002-l7.ts';
 import { flavors } from './migrations/0003-flavors.ts';
 import { listsOrNone } from './migrations/0004-lists-or-none.ts';
+import { haproxyReports } from './migrations/0005-haproxy-reports.ts';
 
 /**
  * One step of the schema. A statement is written in SQLite's STRICT types (TEXT, INTEGER, REAL) plus BOOLEAN, keywords
@@ -18,7 +19,7 @@ export type Migration = {
 };
 
 /** Every migration, in order. */
-export const migrations: readonly Migration[] = [first, l7, flavors, listsOrNone];
+export const migrations: readonly Migration[] = [first, l7, flavors, listsOrNone, haproxyReports];
 
 /**
  * Applies the migrations that are missing, all in one transaction; several processes may do it at once. Answers the

@@ -59,6 +59,12 @@ export const amphoraStatistics = (reader: Kysely<Tables>, amphora_id: string) =>
     .orderBy('s.listener_id')
     .execute();
 
+/** What an amphora told last of its HAProxy, as JSON text; null when it did not, as upstream's does not. */
+export async function findHaproxyReport(reader: Kysely<Tables>, amphora_id: string): Promise<string | null> {
+  const row = await reader.selectFrom('amphora_health').select('haproxy').where('amphora_id', '=', amphora_id).executeTakeFirst();
+  return row?.haproxy ?? null;
+}
+
 /** An amphora that is not deleted. */
 export const findLiveAmphora = (reader: Kysely<Tables>, id: string): Promise<Tables['amphora'] | undefined> =>
   reader.selectFrom('amphora').selectAll().where('id', '=', id).where('status', '!=', 'DELETED').executeTakeFirst();

@@ -42,8 +42,8 @@ export type Reconciliation = {
 /** A label of a resource of any kind. */
 export type Tag = { resource_id: string; tag: string };
 
-/** When an amphora was last heard; `busy` while it is being replaced. */
-export type AmphoraHealth = { amphora_id: string; last_seen_ms: number; busy: boolean };
+/** When an amphora was last heard; `busy` while it is being replaced; `haproxy` is what it told of its HAProxy, as JSON text. */
+export type AmphoraHealth = { amphora_id: string; last_seen_ms: number; busy: boolean; haproxy: string | null };
 
 /** Counters of one listener as one amphora (or provider: amphora_id = listener_id) reported them. */
 export type ListenerStatistics = {

@@ -10,6 +10,8 @@ export type AmphoraMemory = {
   was_mended: boolean;
   /** Connections by listener as last stored: idle listeners need no write. */
   readonly active: Map<string, number>;
+  /** What it told of its HAProxy, as last stored. */
+  haproxy: string;
 };
 
 /** The amphorae that were heard lately. */
@@ -27,7 +29,7 @@ export class Memories {
     this.#sweep(now_ms);
     const known = this.#memories.get(amphora_id);
     if (known !== undefined) return known;
-    const fresh: AmphoraMemory = { heard_ms: -Infinity, unfit: 0, was_mended: false, active: new Map() };
+    const fresh: AmphoraMemory = { heard_ms: -Infinity, unfit: 0, was_mended: false, active: new Map(), haproxy: '' };
     this.#memories.set(amphora_id, fresh);
     return fresh;
   }

@@ -141,6 +141,8 @@ export class Intake {
       touched.add(summary.id);
     }
     this.#ledger.addStatistics(heartbeat, (id) => summary.listeners.some((listener) => listener.id === id), memory);
+    // Before it was stored as heard it has no row for this.
+    if (row.last_seen_ms !== null) this.#ledger.noteHaproxy(heartbeat, memory);
     if (!derived.serves_all) {
       this.#noteUnfit(summary.id, memory);
       return;

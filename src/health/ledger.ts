@@ -1,6 +1,13 @@
 /** What heartbeats have changed and is not stored yet. Statistics are sums, so they wait here when the database is away. */
 import type { Database } from '../db/database.ts';
-import { type StatisticsWrite, type StatusWrite, writeLastSeen, writeStatistics, writeStatuses } from '../db/health.ts';
+import {
+  type StatisticsWrite,
+  type StatusWrite,
+  writeHaproxyReports,
+  writeLastSeen,
+  writeStatistics,
+  writeStatuses,
+} from '../db/health.ts';
 import { bumpGeneration } from '../db/reconciliations.ts';
 import type { Heartbeat, ListenerStatistics } from '../wire/heartbeat.ts';
 import type { AmphoraMemory } from './amphora-memory.ts';
@@ -29,10 +36,11 @@ export class Ledger {
   #seen = new Map<string, number>();
   #bumps = new Set<string>();
   #statistics = new Map<string, StatisticsWrite>();
+  #haproxy = new Map<string, string>();
 
   /** Is there nothing to store? */
   get isEmpty(): boolean {
-    return this.#statuses.size + this.#seen.size + this.#bumps.size + this.#statistics.size === 0;
+    return this.#statuses.size + this.#seen.size + this.#bumps.size + this.#statistics.size + this.#haproxy.size === 0;
   }
 
   /** The statuses of a load balancer changed; of two changes of one row the later holds. */
@@ -63,27 +71,39 @@ export class Ledger {
     }
   }
 
+  /** Notes what the amphora told of its HAProxy, unless it is what it told before. */
+  noteHaproxy({ id, haproxy }: Heartbeat, memory: AmphoraMemory): void {
+    const text = haproxy === undefined ? '' : JSON.stringify(haproxy);
+    if (text === memory.haproxy) return;
+    memory.haproxy = text;
+    if (text !== '') this.#haproxy.set(id, text);
+  }
+
   /** Stores everything in one transaction. When it fails the statistics stay here and the rest is dropped: later heartbeats say it again. */
   async store(db: Database, now_ms: number): Promise<Stored> {
     const statuses = this.#statuses;
     const seen = [...this.#seen].map(([id, received_ms]) => ({ id, ago_ms: now_ms - received_ms }));
     const bumped = [...this.#bumps].toSorted();
     const statistics = this.#statistics;
+    const haproxy = this.#haproxy;
     this.#statuses = new Map();
     this.#seen = new Map();
     this.#bumps = new Set();
     this.#statistics = new Map();
+    this.#haproxy = new Map();
     try {
       const skipped = await db.tx(async (tx) => {
         const left = await writeStatuses(tx, db.dialect, [...statuses.values()]);
         await writeStatistics(tx, db.dialect, [...statistics.values()]);
         await writeLastSeen(tx, db, seen);
+        await writeHaproxyReports(tx, db.dialect, [...haproxy]);
         for (const id of bumped) await bumpGeneration(tx, id);
         return left;
       });
       return { ...this.#keepSkipped(statuses, new Set(skipped)), bumped };
     } catch (error) {
       for (const write of statistics.values()) this.#sum(write);
+      for (const [id, text] of haproxy) if (!this.#haproxy.has(id)) this.#haproxy.set(id, text);
       throw error;
     }
   }

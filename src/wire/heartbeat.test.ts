@@ -9,11 +9,21 @@ import type { Heartbeat } from './heartbeat.ts';
 const key = 'a heartbeat key with ü';
 
 const counts = fc.record({ tx: fc.maxSafeNat(), rx: fc.maxSafeNat(), conns: fc.nat(), totconns: fc.nat(), ereq: fc.nat() });
+const reload = fc.record({ at: fc.string(), reason: fc.string(), took_ms: fc.nat() });
+const haproxy = fc.record({
+  maxconn_limit: fc.nat(),
+  by_commands: fc.nat(),
+  reloads: fc.nat(),
+  starts: fc.nat(),
+  repairs: fc.nat(),
+  last_reloads: fc.array(reload, { maxLength: 5 }),
+});
 const heartbeats = fc.record({
   ver: fc.constantFrom(2 as const, 3 as const),
   id: fc.uuid(),
   seq: fc.nat(),
   boot_id: fc.uuid(),
+  haproxy,
   listeners: fc.dictionary(fc.uuid(), fc.record({ status: fc.constantFrom('OPEN' as const, 'FULL' as const), stats: counts })),
   pools: fc.dictionary(
     fc.oneof(fc.uuid(), fc.constant('__proto__'), fc.string()),

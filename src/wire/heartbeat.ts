@@ -6,6 +6,7 @@
  */
 import { createHmac, timingSafeEqual } from 'node:crypto';
 import { deflateSync, inflateSync } from 'node:zlib';
+import type { ChangeCounts } from './agent-api.ts';
 
 /** Bytes and connections of a listener; `conns` is the present number, the others see `Heartbeat.ver`. */
 export type ListenerStatistics = {
@@ -22,6 +23,9 @@ export type ListenerBeat = { readonly status: 'OPEN' | 'FULL'; readonly stats: L
 /** A pool and its members with the words of HAProxy: `UP`, `UP 1/3`, `DOWN`, `DRAIN`, `MAINT`, `no check`, … */
 export type PoolBeat = { readonly status: 'UP' | 'DOWN'; readonly members: Readonly<Record<string, string>> };
 
+/** What an amphora tells of its HAProxy for operators: how it was changed, and the most connections that it can have. */
+export type HaproxyReport = Omit<ChangeCounts, 'old_workers' | 'leaving'> & { readonly maxconn_limit: number };
+
 /**
  * One heartbeat.
  *
@@ -36,6 +40,8 @@ export type Heartbeat = {
   readonly seq: number;
   /** Of one agent process; with it `seq` only grows. Our own addition: upstream's agent sends none, its receiver ignores it. */
   readonly boot_id?: string | undefined;
+  /** Our own addition, too. */
+  readonly haproxy?: HaproxyReport | undefined;
   readonly listeners: Readonly<Record<string, ListenerBeat>>;
   readonly pools: Readonly<Record<string, PoolBeat>>;
 };
@@ -128,16 +134,29 @@ function readMessage(json: unknown): Heartbeat {
     Object.entries(asFields(asFields(beat)['pools'] ?? {})).map(([pool, value]) => [`${pool}:${listener}`, value] as const),
   );
   const rawPools = ver === 1 ? nested : Object.entries(asFields(fields['pools'] ?? {}));
-  const boot = fields['boot_id'];
+  const [boot, haproxy] = [fields['boot_id'], fields['haproxy']];
   return {
     ver,
     id: asText(fields['id']),
     seq: asNumber(fields['seq'] ?? 0),
     ...(boot === undefined ? {} : { boot_id: asText(boot) }),
+    ...(haproxy === undefined ? {} : { haproxy: readHaproxy(asFields(haproxy)) }),
     // Object.fromEntries defines own properties: a key `__proto__` stays a key.
     listeners: Object.fromEntries(rawListeners.map(([id, beat]) => [id, readListener(asFields(beat))])),
     pools: Object.fromEntries(rawPools.map(([id, beat]) => [id, readPool(asFields(beat))])),
   };
+}
+
+function readHaproxy(fields: Fields): HaproxyReport {
+  const count = (name: string): number => asNumber(fields[name]);
+  const list = fields['last_reloads'];
+  if (!Array.isArray(list)) throw new SyntaxError('a list was expected');
+  const last_reloads = list.map((each) => {
+    const { at, reason, took_ms } = asFields(each);
+    return { at: asText(at), reason: asText(reason), took_ms: asNumber(took_ms) };
+  });
+  const counts = { by_commands: count('by_commands'), reloads: count('reloads'), starts: count('starts'), repairs: count('repairs') };
+  return { maxconn_limit: count('maxconn_limit'), ...counts, last_reloads };
 }
 
 function readListener(fields: Fields): ListenerBeat {

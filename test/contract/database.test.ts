@@ -50,7 +50,7 @@ contract('booleans, lists, objects, nulls, fractions and large numbers come back
       .insertInto('listener_statistics')
       .values({ listener_id: 'l', amphora_id: 'a', ...counters })
       .execute();
-    await tx.insertInto('amphora_health').values({ amphora_id: 'a', last_seen_ms: 1_800_000_000_000, busy: true }).execute();
+    await tx.insertInto('amphora_health').values({ amphora_id: 'a', last_seen_ms: 1_800_000_000_000, busy: true, haproxy: null }).execute();
   });
   assert.deepEqual(await db.read.selectFrom('loadbalancer').selectAll().execute(), [lb]);
   assert.deepEqual(await db.read.selectFrom('pool').selectAll().where('id', '=', pool.id).executeTakeFirst(), pool);

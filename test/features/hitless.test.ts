@@ -50,8 +50,34 @@ test('a load balancer changes under traffic', { skip: namespacesUnavailable() },
       );
       inner.diagnostic(`${told.filter(({ how }) => how === 'commands').length} changes by commands, no reload`);
     });
+  await t.test('an administrator sees how often HAProxy was spared a reload, and why not when it was not', () => statistics(play));
   await removeLoadBalancer(await signIn(stage.octavia), lb.id);
 });
+
+/** What `GET /amphorae/<id>/stats` tells besides the counters. */
+type Told = {
+  readonly maxconn_limit: number;
+  readonly by_commands: number;
+  readonly reloads: number;
+  readonly last_reloads: readonly { readonly reason: string }[];
+};
+
+async function statistics({ stage: { octavia }, lb }: Play): Promise<void> {
+  const [client, admin] = [await signIn(octavia), await signIn(octavia, 'admin')];
+  const { amphorae } = await admin.call<{ amphorae: Resource[] }>('GET', `/v2/octavia/amphorae?loadbalancer_id=${lb.id}`);
+  const path = `/v2/octavia/amphorae/${amphorae[0]?.id}/stats`;
+  const told = async () => (await admin.call<{ amphora_haproxy?: Told }>('GET', path)).amphora_haproxy;
+  const before = await until(told, 'heartbeats tell of it');
+  assert.ok(before.by_commands > 20, JSON.stringify(before));
+  assert.deepEqual([before.reloads, before.maxconn_limit > 0], [0, true]);
+  // Nothing but a reload changes a time-out.
+  await change(client, lb.id, 'PUT', `/listeners/${lb.listeners[0]?.id}`, { listener: { timeout_client_data: 12_345 } });
+  const after = await until(async () => {
+    const now = await told();
+    return now?.reloads === 1 && now;
+  }, 'heartbeats tell of the reload');
+  assert.equal(after.last_reloads[0]?.reason, `frontend ${lb.listeners[0]?.id}: timeout changes`);
+}
 
 /** What agents told of each configuration, oldest first: lines of the controllers' log. */
 function reports({ octavia }: Stage): readonly ChangeReport[] {

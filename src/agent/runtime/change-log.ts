@@ -5,6 +5,8 @@ import { readJsonIfThere, replaceFile } from '../files.ts';
 type Counts = Omit<ChangeCounts, 'old_workers' | 'leaving'>;
 
 const REMEMBERED_RELOADS = 5;
+/** They are told in heartbeats, which have to fit into a datagram. */
+const REASON_LENGTH = 200;
 const none: Counts = { by_commands: 0, reloads: 0, starts: 0, repairs: 0, last_reloads: [] };
 
 /** Counts since the amphora booted. */
@@ -28,7 +30,10 @@ export class ChangeLog {
     if (how === 'commands') await this.#keep({ ...counts, by_commands: counts.by_commands + 1 });
     if (how === 'start') await this.#keep({ ...counts, starts: counts.starts + 1 });
     if (how !== 'reload') return;
-    const last_reloads = [{ at: new Date().toISOString(), reason: reason ?? '', took_ms }, ...counts.last_reloads];
+    const last_reloads = [
+      { at: new Date().toISOString(), reason: (reason ?? '').slice(0, REASON_LENGTH), took_ms },
+      ...counts.last_reloads,
+    ];
     await this.#keep({ ...counts, reloads: counts.reloads + 1, last_reloads: last_reloads.slice(0, REMEMBERED_RELOADS) });
   }
 

@@ -73,6 +73,22 @@ const counters = {
   total_connections: count,
 };
 
+/** How an amphora's HAProxy was changed since it booted. */
+function haproxySchema(): JsonSchema {
+  const told = (schema: JsonSchema, description: string): JsonSchema => ({ ...schema, description });
+  return object({
+    maxconn_limit: told(count, 'The most connections that HAProxy can have there: limits of listeners above it are cut to it.'),
+    by_commands: told(count, 'Changes for which HAProxy was not reloaded.'),
+    reloads: told(count, 'Changes for which it was reloaded.'),
+    starts: told(count, 'How often it was started for a change.'),
+    repairs: told(count, 'What was found other than the configuration says, and put right.'),
+    last_reloads: told(
+      listOf(object({ at: { type: 'string', format: 'date-time' }, reason: text, took_ms: count })),
+      'The last reloads, the newest first.',
+    ),
+  });
+}
+
 function quotaSchema(): JsonSchema {
   const limit: JsonSchema = { type: ['integer', 'null'], minimum: -1 };
   const names = [...Object.keys(quotas.fields).filter((name) => name !== 'project_id'), ...Object.keys(aliases)];
@@ -93,6 +109,7 @@ export function commonSchemas(): Record<string, JsonSchema> {
     QuotaUsage: usageSchema(),
     Statistics: object(counters),
     AmphoraStatistics: object({ ...counters, id: uuid, listener_id: uuid, loadbalancer_id: { type: ['string', 'null'], format: 'uuid' } }),
+    AmphoraHaproxy: haproxySchema(),
     Described: object({ name: text, description: text }),
     Links: listOf(object({ rel: { type: 'string', enum: ['next', 'previous'] }, href: text })),
     Versions: object({

@@ -28,6 +28,10 @@ const paged = (root: string, name: string): JsonSchema => {
   const page = listed(root, name);
   return { ...page, properties: { ...(page['properties'] as JsonSchema), [`${root}_links`]: refTo('Links') } };
 };
+const withHaproxy = (answer: JsonSchema): JsonSchema => ({
+  ...answer,
+  properties: { ...(answer['properties'] as JsonSchema), amphora_haproxy: refTo('AmphoraHaproxy') },
+});
 const demanded = (root: string, schema: JsonSchema): JsonSchema => ({ ...rooted(root, schema), additionalProperties: false });
 
 /** One of the usual five on a resource. */
@@ -231,7 +235,7 @@ export const specialOperations: Readonly<Record<string, Operation>> = {
     policy: ['amphora:get_stats'],
     status: 200,
     kind: 'read',
-    answer: listed('amphora_stats', 'AmphoraStatistics'),
+    answer: withHaproxy(listed('amphora_stats', 'AmphoraStatistics')),
   },
   'PUT /amphorae/:id/failover': { ...amphora, summary: 'Replace an amphora', policy: ['amphora:put_failover'] },
   'PUT /amphorae/:id/config': { ...amphora, summary: "Give an amphora's agent its configuration anew", policy: ['amphora:put_config'] },
