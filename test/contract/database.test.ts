@@ -65,6 +65,7 @@ contract('booleans, lists, objects, nulls, fractions and large numbers come back
     amphora_id: 'a',
     last_seen_ms: 1_800_000_000_000,
     busy: true,
+    haproxy: null,
   });
 });
 
