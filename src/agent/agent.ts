@@ -12,12 +12,14 @@ import { Heartbeats } from './heartbeats.ts';
 import { Interfaces } from './interfaces.ts';
 import { Keepalived } from './keepalived.ts';
 import type { Log } from './log.ts';
+import { Logs } from './logs/service.ts';
 import { findVersions, installPing, maxconnLimit } from './machine.ts';
 import type { Places } from './places.ts';
 import { MetricsExporter } from './prometheus/exporter.ts';
 import { agentRoutes } from './routes.ts';
 import { ApiServer } from './server.ts';
 import { parseSettings } from './settings.ts';
+import type { AgentSettings } from './settings.ts';
 import { keep } from './runtime/keeping.ts';
 import { TrafficNamespace } from './traffic.ts';
 import { Turns } from './turns.ts';
@@ -32,12 +34,14 @@ export type AgentPlaces = Omit<Places, 'base_path' | 'base_cert_dir'>;
  * Reads the configuration, listens, and begins to send heartbeats. HAProxy and keepalived are the init's: they run before,
  * and go on after. Throws what reading files, certificates and listening throw.
  */
-export async function startAgent(from: AgentPlaces, log: Log): Promise<Agent> {
+export async function startAgent(from: AgentPlaces, console: Log): Promise<Agent> {
   const file = `${from.config_dir}/amphora-agent.conf`;
   let settings = parseSettings(await readFile(file, 'utf8'), file, from);
   const places: Places = { ...from, base_path: settings.base_path, base_cert_dir: settings.base_cert_dir };
   await mkdir(places.base_path, { recursive: true });
   const boot_id = randomUUID();
+  const logs = new Logs(places, settings.amphora_id, settings.logs, console);
+  const { log } = logs;
   const process_ = new HaproxyProcess(places, log);
   const haproxy = new HaproxyService(places, process_, log);
   const interfaces = new Interfaces(places, new TrafficNamespace(places.run_dir), log);
@@ -55,12 +59,14 @@ export async function startAgent(from: AgentPlaces, log: Log): Promise<Agent> {
       haproxy: async () => ({ maxconn_limit, ...(await haproxy.changeCounts()) }),
       isWhole: () => keepalived.isWhole(),
       countersFile: `${places.base_path}/stats_counters.json`,
-      everyMinute: () => process_.boundMessages(),
+      everyMinute: () => logs.collect().finally(() => process_.boundMessages()),
     },
     settings,
     log,
   );
-  haproxy.beforeReload(() => heartbeats.collect());
+  haproxy.beforeReload(async () => {
+    await Promise.allSettled([heartbeats.collect(), logs.collect()]);
+  });
   const reconfigure = async (text: string): Promise<void> => {
     try {
       settings = parseSettings(text, file, from);
@@ -69,10 +75,10 @@ export async function startAgent(from: AgentPlaces, log: Log): Promise<Agent> {
     }
     await writeFileAtomic(file, text, { mode: 0o600 });
     heartbeats.configure(settings);
+    logs.configure(settings.logs);
     server.configure(settings);
   };
   const useCertificate = (pem: string): void => server.useCertificate(pem);
-  const [can_pass_datagrams, ping_command] = await Promise.all([canPassDatagrams(), installPing(places.base_path)]);
   const routes = agentRoutes({
     places,
     boot_id,
@@ -81,18 +87,14 @@ export async function startAgent(from: AgentPlaces, log: Log): Promise<Agent> {
     keepalived,
     datagrams,
     generations,
-    can_pass_datagrams,
-    ping_command,
+    logs,
+    ...(await findAbilities(places, logs)),
     reconfigure,
     useCertificate,
     settings: () => settings,
   });
-  const identity = {
-    server_pem: await readFile(settings.agent_server_cert, 'utf8'),
-    client_ca: await readFile(settings.agent_server_ca, 'utf8'),
-  };
   const turns = new Turns();
-  const server = new ApiServer({ routes, generations, turns, log }, identity, settings);
+  const server = new ApiServer({ routes, generations, turns, log }, await readIdentity(settings), settings);
   const metrics = new MetricsExporter(places.run_dir, log);
   await metrics.listen();
   const restored = interfaces.restore();
@@ -105,6 +107,17 @@ export async function startAgent(from: AgentPlaces, log: Log): Promise<Agent> {
     heartbeats.stop();
     keeping.stop();
     await Promise.all([server.close(), metrics.close(), restored, beating, keeping.ended]);
+    await logs.stop();
   };
   return { port, stop };
+}
+
+async function readIdentity({ agent_server_cert, agent_server_ca }: AgentSettings) {
+  return { server_pem: await readFile(agent_server_cert, 'utf8'), client_ca: await readFile(agent_server_ca, 'utf8') };
+}
+
+/** What this machine lets the agent do. */
+async function findAbilities({ base_path }: Places, logs: Logs) {
+  const [can_pass_datagrams, ping_command, can_log_flows] = await Promise.all([canPassDatagrams(), installPing(base_path), logs.start()]);
+  return { can_pass_datagrams, ping_command, can_log_flows };
 }

@@ -23,6 +23,7 @@ import { isRightByForm, isRightWhenTaken } from './runtime/plan-form.ts';
 import { tlsAtStart } from './runtime/plan-tls.ts';
 import { checkListsOf, listNames, removeUnusedLists } from './runtime/lists.ts';
 import { lastChange, md5Of, wantedOf } from './runtime/wanted.ts';
+import { askSocket } from './unix-socket.ts';
 import type { Processes } from './unix-socket.ts';
 
 /** What came with the file last accepted. */
@@ -166,6 +167,14 @@ export class HaproxyService {
   async changes(): Promise<ChangeCounts> {
     const [counts, held, processes] = [await this.#changes.counts(), await this.#held.read(), await this.#haproxy.processes()];
     return { ...counts, old_workers: processes?.oldWorkers.length ?? 0, leaving: Object.keys(held?.extra ?? {}).length };
+  }
+
+  /** Lines of its log that the present worker could not write; null when it does not run. */
+  async unwrittenLogs(): Promise<number | null> {
+    const socket = await this.statsSocket();
+    const answer = socket === undefined ? '' : await askSocket(socket, 'show info', 2000).catch(() => '');
+    const count = /^DroppedLogs: (\d+)$/mu.exec(answer)?.[1];
+    return count === undefined ? null : Number(count);
   }
 
   /**

@@ -21,20 +21,24 @@ fi
 reduced() { keep=$1; shift; exec setpriv --no-new-privs --inh-caps=-all --bounding-set="-all$keep" "$@"; }
 in_traffic() { keep=$1; shift; exec nsenter --net="$OCTAVIA_TRAFFIC_NETNS" setpriv --no-new-privs --inh-caps=-all --bounding-set="-all$keep" "$@"; }
 start() {
+  [ "$1" = haproxy ] || exec 3>&-
   case $1 in
     tick) exec sleep 5 ;;
     # One arena, no pool of compilers, a small young generation: 3 MB less; it starts no slower.
     agent) MALLOC_ARENA_MAX=1 reduced ,+net_admin "$OCTAVIA_NODE" --expose-gc --max-semi-space-size=1 --v8-pool-size=0 "$OCTAVIA_AGENT" ;;
     traffic) in_traffic ,+net_admin,+net_raw sh "$0" traffic ;;
     haproxy) in_traffic ,+net_bind_service,+setuid,+setgid,+kill haproxy -W -S "$run/master.sock" -f "$2" 2>> "$run/haproxy.log" ;;
-    datagram) MALLOC_ARENA_MAX=1 in_traffic ,+net_admin "$OCTAVIA_NODE" --max-semi-space-size=1 --v8-pool-size=0 "$OCTAVIA_AGENT" datagram "$2" "$run/datagram.json" ;;
-    keepalived) in_traffic ,+net_admin,+net_raw,+setuid,+setgid,+kill keepalived -n -l -f "$2" -p "$run/vrrp.main.pid" -r "$run/vrrp.pid" ;;
+    datagram) MALLOC_ARENA_MAX=1 in_traffic ,+net_admin "$OCTAVIA_NODE" --max-semi-space-size=1 --v8-pool-size=0 "$OCTAVIA_AGENT" datagram "$2" "$run/datagram.json" 2>> "$run/datagram.log" ;;
+    keepalived) in_traffic ,+net_admin,+net_raw,+setuid,+setgid,+kill keepalived -n -l -f "$2" -p "$run/vrrp.main.pid" -r "$run/vrrp.pid" >> "$run/keepalived.log" 2>&1 ;;
   esac
 }
 # A process that is dead but not yet waited for still has an entry in /proc: its state tells.
 alive() { [ -n "$1" ] && read -r _ _ state _ 2> /dev/null < "/proc/$1/stat" && [ "$state" != Z ]; }
 
-mkdir -p "$run" "$wanted" && mkdir -p -m 700 "$queue" && { [ -p "$queue/requests" ] || mkfifo -m 600 "$queue/requests"; } || exit 1
+mkdir -p "$run" "$wanted" && mkdir -p -m 700 "$queue" && for pipe in "$queue/requests" "$run/flow-logs.pipe"; do [ -p "$pipe" ] || mkfifo -m 600 "$pipe"; done || exit 1
+# HAProxy writes a line for each connection to descriptor 3. Widened to hold those of some tenth of a second while the agent is busy.
+exec 3<> "$run/flow-logs.pipe"
+{ pipesz -s 1048576 -n 3 || perl -e 'fcntl(STDIN, 1031, 1048576)' <&3; } > /dev/null 2>&1 &
 rm -f "$run"/*.sock "$queue"/*.*
 nsenter --net="$OCTAVIA_TRAFFIC_NETNS" sh -c 'ip link set lo up; cd /proc/sys/net && for setting in "$@"; do
     [ ! -e "${setting%=*}" ] || echo "${setting#*=}" > "${setting%=*}"; done' sh ipv4/ip_nonlocal_bind=1 ipv6/ip_nonlocal_bind=1 \
@@ -51,7 +55,7 @@ while [ -z "$stopping" ]; do
     # Eight starts in five seconds are at once, more are one a second: what cannot start must not eat the machine.
     if [ "$service" = tick ]; then starts=0; else starts=$((starts + 1)); [ "$starts" -le 8 ] || sleep 1; fi
     start "$service" "$config" &
-    eval "pid_$service=$!"; [ "$service" = tick ] || echo $! > "$run/$service.pid"
+    eval "pid_$service=$!"; [ "$service" = tick ] || { echo $! > "$run/$service.pid"; echo "$service is started as process $!" >> "$run/init.log"; }
   done
   # A death between the look above and the wait below is seen at the next tick.
   [ -n "$woken" ] || wait

@@ -14,6 +14,7 @@ import { checkedListMd5, storeList } from './runtime/lists.ts';
 import { networkInterface, vipInterface, withFixedIps } from './interface-file.ts';
 import type { Interfaces } from './interfaces.ts';
 import type { Keepalived } from './keepalived.ts';
+import type { Logs } from './logs/service.ts';
 import { describeMachine, maxconnLimit, measureMachine } from './machine.ts';
 import { checkedId } from './places.ts';
 import type { Places } from './places.ts';
@@ -33,6 +34,9 @@ export type RouteParts = {
   /** Is there what UDP and SCTP need? */
   readonly can_pass_datagrams: boolean;
   readonly ping_command: string | null;
+  readonly logs: Logs;
+  /** Is there the pipe that HAProxy writes to? */
+  readonly can_log_flows: boolean;
   /** The configuration as it is now. */
   readonly settings: () => AgentSettings;
   /** Takes another configuration; throws when it cannot be read. */
@@ -236,7 +240,7 @@ function vrrpRoutes({ keepalived }: RouteParts): readonly Route[] {
 
 async function describeAgent(parts: RouteParts): Promise<AgentInfo> {
   const { places, boot_id, generations } = parts;
-  const [machine, loadbalancers, certificates, plugged, maxconn_limit, changes, datagram] = await Promise.all([
+  const [machine, loadbalancers, certificates, plugged, maxconn_limit, changes, datagram, not_written] = await Promise.all([
     describeMachine(),
     parts.haproxy.states(),
     listCertificates(places),
@@ -244,6 +248,7 @@ async function describeAgent(parts: RouteParts): Promise<AgentInfo> {
     maxconnLimit(),
     parts.haproxy.changes(),
     parts.datagrams.info(),
+    parts.haproxy.unwrittenLogs(),
   ]);
   const octavia: AgentState = {
     boot_id,
@@ -259,9 +264,11 @@ async function describeAgent(parts: RouteParts): Promise<AgentInfo> {
     maxconn_limit,
     changes,
     datagram,
+    logs: { ...parts.logs.info(), not_written },
   };
   const capabilities: AgentCapability[] = ['generation', 'loaded-md5', 'lists', 'certificates', 'metrics'];
   if (parts.can_pass_datagrams) capabilities.push('datagram');
+  if (parts.can_log_flows) capabilities.push('logs');
   return { ...machine, capabilities, octavia };
 }
 

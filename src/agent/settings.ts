@@ -2,6 +2,8 @@
 import { parseOsloConf, substitute } from '../lib/oslo-conf.ts';
 import type { ConfEntry } from '../lib/oslo-conf.ts';
 import { DEFAULT_AGENT_PORT } from '../wire/agent-api.ts';
+import { logSettings } from './logs/settings.ts';
+import type { LogSettings } from './logs/settings.ts';
 
 /** A health manager's UDP address. */
 export type Receiver = { readonly host: string; readonly port: number };
@@ -25,6 +27,7 @@ export type AgentSettings = {
   /** Undefined: no heartbeats, because unsigned ones are worth nothing. */
   readonly heartbeat_key: string | undefined;
   readonly topology: 'SINGLE' | 'ACTIVE_STANDBY';
+  readonly logs: LogSettings;
 };
 
 /** Where files are when the configuration does not say it. */
@@ -39,6 +42,9 @@ export function parseSettings(text: string, file: string, defaults: DefaultPlace
     if (!(value > 0 && value <= max)) throw new Error(`${file}: [${group}] ${name} must be a number up to ${max}`);
     return value;
   };
+  const wrong = (group: string, name: string, what: string): Error => new Error(`${file}: [${group}] ${name}${what}`);
+  const hosts = (group: string, name: string): Receiver[] =>
+    receivers(find(group, name) ?? '', (item) => wrong(group, name, `: "${item}" is no address:port`));
   const amphora_id = find('amphora_agent', 'amphora_id');
   if (amphora_id === undefined || amphora_id === '') throw new Error(`${file}: [amphora_agent] amphora_id is missing`);
   const base_path = find('haproxy_amphora', 'base_path') ?? defaults.state_dir;
@@ -53,10 +59,11 @@ export function parseSettings(text: string, file: string, defaults: DefaultPlace
     agent_request_read_timeout_seconds: count('amphora_agent', 'agent_request_read_timeout', 180, 86_400),
     // Older protocols than 1.2 can be configured upstream; OpenSSL refuses them by now.
     agent_tls_protocol: find('amphora_agent', 'agent_tls_protocol') === 'TLSv1.3' ? 'TLSv1.3' : 'TLSv1.2',
-    controllers: receivers(find('health_manager', 'controller_ip_port_list') ?? '', file),
+    controllers: hosts('health_manager', 'controller_ip_port_list'),
     heartbeat_interval_seconds: count('health_manager', 'heartbeat_interval', 10, 3600),
     heartbeat_key: find('health_manager', 'heartbeat_key'),
     topology: find('controller_worker', 'loadbalancer_topology') === 'ACTIVE_STANDBY' ? 'ACTIVE_STANDBY' : 'SINGLE',
+    logs: logSettings({ find, hosts, wrong }),
   };
 }
 
@@ -72,16 +79,14 @@ function referenced(entries: readonly ConfEntry[], group: string, reference: str
   return entries.findLast((entry) => (entry.group === of || entry.group === 'DEFAULT') && entry.name === name)?.value ?? '';
 }
 
-function receivers(list: string, file: string): Receiver[] {
+function receivers(list: string, wrong: (item: string) => Error): Receiver[] {
   return list
     .split(/[,\s]+/u)
     .filter((item) => item !== '')
     .map((item) => {
       const match = /^(?:\[([^\]]+)\]|([^:]+)):(\d{1,5})$/u.exec(item);
       const port = Number(match?.[3]);
-      if (match === null || port < 1 || port > 65_535) {
-        throw new Error(`${file}: [health_manager] controller_ip_port_list: "${item}" is no address:port`);
-      }
+      if (match === null || port < 1 || port > 65_535) throw wrong(item);
       return { host: match[1] ?? match[2] ?? '', port };
     });
 }

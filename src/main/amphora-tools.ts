@@ -55,6 +55,7 @@ export function amphoraTools(config: Config, cloud: AmphoraCloud, agents: Amphor
     amphora_agent: config.amphora_agent,
     health_manager: { ...config.health_manager, controller_ip_port_list: cloud.controllers },
     client_ca: pki.client_ca,
+    has_rsyslog: config.controller_worker.compute_driver === 'compute_nova_driver',
   };
   return {
     compute: cloud.compute,

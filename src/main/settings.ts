@@ -8,7 +8,7 @@ import type { PlanLimits } from '../providers/amphora/observed.ts';
 import type { RenderSettings } from '../providers/amphora/render/settings.ts';
 import type { SecretOutcomes } from '../providers/amphora/render/tls-files.ts';
 import type { ObservedAgent } from '../providers/amphora/agent-client.ts';
-import { METRICS_EXPORTER_SOCKET, METRICS_SOCKET } from '../wire/agent-api.ts';
+import { FLOW_LOG_FD, METRICS_EXPORTER_SOCKET, METRICS_SOCKET } from '../wire/agent-api.ts';
 import type { Patience } from '../worker/reconcile.ts';
 
 /** The name of this controller in leases. */
@@ -118,8 +118,7 @@ export function renderSettings(config: Config, agent: ObservedAgent, secrets: Se
     run_as: { user: 'nobody', group: agent.capabilities.length > 0 ? 'nogroup' : null },
     close_spread_seconds: agent.capabilities.length > 0 ? 5 : null,
     hard_stop_after_seconds: 3600,
-    // Amphorae of this machine have no syslog; upstream's agent reads this socket.
-    log_target: agent.capabilities.length > 0 ? null : '/run/rsyslog/octavia/log',
+    log_target: logTargetOf(config, agent),
     connection_logging: haproxy.connection_logging,
     user_log_format: haproxy.user_log_format,
     user_log_facility: amphora_agent.user_log_facility,
@@ -133,6 +132,13 @@ export function renderSettings(config: Config, agent: ObservedAgent, secrets: Se
     metrics: metricsOf(agent),
     ping_command: agent.ping_command,
   };
+}
+
+/** Upstream's amphorae have rsyslog behind this socket; ours have the agent behind a pipe, and nobody when the lines go nowhere. */
+function logTargetOf({ amphora_agent }: Config, { capabilities }: ObservedAgent): RenderSettings['log_target'] {
+  if (capabilities.length === 0) return { kind: 'syslog', address: '/run/rsyslog/octavia/log' };
+  const isRead = amphora_agent.tenant_log_targets.length > 0 || !amphora_agent.disable_local_log_storage;
+  return isRead && capabilities.includes('logs') ? { kind: 'pipe', descriptor: FLOW_LOG_FD } : null;
 }
 
 /** Sockets of our agent; upstream's has a program of its own behind these ports. */

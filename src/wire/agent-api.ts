@@ -19,12 +19,17 @@ export const STALE_GENERATION = 'stale generation';
 export const ALREADY_PLUGGED = 'Interface already plugged';
 
 /** What an agent of ours can do beyond upstream's; upstream's agent has no `capabilities` in `/info`. */
-export type AgentCapability = 'generation' | 'loaded-md5' | 'lists' | 'certificates' | 'metrics' | 'datagram';
+export type AgentCapability = 'generation' | 'loaded-md5' | 'lists' | 'certificates' | 'metrics' | 'datagram' | 'logs';
 
 /** Sockets in `run_path` for PROMETHEUS listeners: HAProxy's exporter listens on the first, the agent that renames its metrics on the second. */
 export const METRICS_EXPORTER_SOCKET = 'metrics-exporter.sock';
 /** Where HAProxy finds the metrics under the names of the API's documentation. */
 export const METRICS_SOCKET = 'metrics.sock';
+
+/** A pipe in `run_path` that the agent reads the lines of connections from; HAProxy has it open as this descriptor (`logs`). */
+export const FLOW_LOG_PIPE = 'flow-logs.pipe';
+/** See there. */
+export const FLOW_LOG_FD = 3;
 
 /** What `PUT /loadbalancer/{lb}/{action}` does; reload starts what does not run. */
 export type ServiceAction = 'start' | 'stop' | 'reload';
@@ -92,6 +97,30 @@ export type AgentState = {
   readonly maxconn_limit: number;
   /** How HAProxy was changed. */
   readonly changes?: ChangeCounts;
+  /** What became of the lines of logs. */
+  readonly logs?: LogInfo;
+};
+
+/** What became of the lines of one log since the agent started. */
+export type LogCounts = {
+  readonly sent: number;
+  /** Not sent, because too many waited. */
+  readonly dropped: number;
+  readonly waiting: number;
+  /** Who takes them now, as `host:port`; null: nobody. */
+  readonly target: string | null;
+  /** Not kept in the amphora, because its disk was full or slow. */
+  readonly not_stored: number;
+};
+
+/** The logs of an amphora: of connections, and of its programs. */
+export type LogInfo = {
+  readonly tenant: LogCounts;
+  readonly admin: LogCounts;
+  /** Lines of connections that had a line break in them, or were none of HAProxy's. */
+  readonly strange: number;
+  /** Lines that the present worker of HAProxy could not write, because the agent did not read; null: it does not run. */
+  readonly not_written: number | null;
 };
 
 /** How the agent made HAProxy follow a configuration: the addition `octavia` in the answer to `PUT …/start` and `PUT …/reload`. */

@@ -23,7 +23,7 @@ const settings: RenderSettings = {
   nbthread: null,
   close_spread_seconds: null,
   hard_stop_after_seconds: null,
-  log_target: '/run/rsyslog/octavia/log',
+  log_target: { kind: 'syslog', address: '/run/rsyslog/octavia/log' } as const,
   user_log_format: '{{ project_id }} {{ lb_id }} %f %ci %cp %t %{+Q}r %ST %B %U %[ssl_c_verify] %{+Q}[ssl_c_s_dn] %b %s %Tt %tsc',
   metrics: { exporter: '127.0.0.1:9101', translator: '127.0.0.1:9102' },
   ping_command: '/var/lib/octavia/ping-wrapper.sh',

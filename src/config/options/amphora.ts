@@ -56,16 +56,22 @@ export const amphora_agent = {
   agent_server_network_dir: text(null, 'In the amphora: folder of interface files; not set: /etc/octavia/interfaces/.'),
   agent_request_read_timeout: integer(180, 'How long the agent waits for a request.', { unit: 'seconds' }),
   agent_tls_protocol: text('TLSv1.2', 'Oldest TLS version of the agent.', { choices: ['TLSv1.2', 'TLSv1.3'] }),
-  admin_log_targets: hosts([], 'Where system logs of amphorae are sent.'),
-  tenant_log_targets: hosts([], 'Where connection logs are sent.'),
+  admin_log_targets: hosts(
+    [],
+    'Where the logs of an amphora itself are sent by syslog; later ones only while all earlier ones have failed.',
+  ),
+  tenant_log_targets: hosts([], 'Where connection logs are sent by syslog; later ones only while all earlier ones have failed.'),
   user_log_facility: integer(0, 'Syslog facility local0–local7 of connection logs.', { min: 0, max: 7 }),
   administrative_log_facility: integer(1, 'Syslog facility local0–local7 of system logs.', { min: 0, max: 7 }),
   log_protocol: text('UDP', 'How logs are sent.', { choices: ['UDP', 'TCP'] }),
-  log_retry_count: integer(5, 'How often sending is tried again.', { min: 0 }),
+  log_retry_count: integer(5, 'How often a target is tried again before it counts as failed.', { min: 0 }),
   log_retry_interval: integer(2, 'Wait between two tries.', { unit: 'seconds', min: 0 }),
-  log_queue_size: integer(10_000, 'Log lines kept while the target is away.', { min: 1 }),
-  forward_all_logs: flag(false, 'Send all logs of the amphora, not only those of its own processes.'),
-  disable_local_log_storage: flag(false, 'Keep no logs in the amphora.'),
+  log_queue_size: integer(10_000, 'Log lines that wait at most while the targets are away; more are dropped and counted.', { min: 1 }),
+  forward_all_logs: flag(
+    false,
+    'Send all logs of a virtual machine, not only those of its facility; an amphora of this machine has no others.',
+  ),
+  disable_local_log_storage: flag(false, 'Keep no logs in the amphora. Then connections are logged only when tenant_log_targets are set.'),
   amphora_udp_driver: text('keepalived_lvs', 'Deprecated; accepted for old files.'),
 } as const;
 

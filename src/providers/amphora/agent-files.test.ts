@@ -23,6 +23,17 @@ const settings: AgentFileSettings = {
     amphora_udp_driver: 'keepalived_lvs',
     user_log_facility: 0,
     administrative_log_facility: 1,
+    admin_log_targets: [],
+    tenant_log_targets: [
+      { host: '100.64.0.9', port: 514 },
+      { host: 'fd00::9', port: 1514 },
+    ],
+    log_protocol: 'UDP',
+    log_retry_count: 5,
+    log_retry_interval: 2,
+    log_queue_size: 10_000,
+    forward_all_logs: false,
+    disable_local_log_storage: false,
   },
   health_manager: {
     controller_ip_port_list: [
@@ -33,6 +44,7 @@ const settings: AgentFileSettings = {
     heartbeat_key: new Secret('key'),
   },
   client_ca: 'CA',
+  has_rsyslog: false,
 };
 
 const expected = `[DEFAULT]
@@ -61,6 +73,13 @@ agent_request_read_timeout = 180
 agent_tls_protocol = TLSv1.2
 amphora_id = ${id}
 amphora_udp_driver = keepalived_lvs
+tenant_log_targets = 100.64.0.9:514, [fd00::9]:1514
+log_protocol = UDP
+log_retry_count = 5
+log_retry_interval = 2
+log_queue_size = 10000
+forward_all_logs = false
+disable_local_log_storage = false
 
 [controller_worker]
 loadbalancer_topology = SINGLE
@@ -80,6 +99,13 @@ test('secrets are readable for root only', () => {
       ['/etc/octavia/certs/client_ca.pem', '644', 'CA'],
     ],
   );
+});
+
+test('where there is rsyslog, it is told where logs go', () => {
+  const files = bootFiles({ topology: 'SINGLE' }, { id }, { pem: new Secret('PEM') }, { ...settings, has_rsyslog: true });
+  const file = files.find(({ path }) => path === '/etc/rsyslog.d/10-rsyslog.conf');
+  assert.equal(file?.mode, 0o644);
+  assert.match(file?.contents ?? '', /target="fd00::9"\n {9}port="1514"/u);
 });
 
 test('a heartbeat key is read back as it was, whatever is in it', () => {

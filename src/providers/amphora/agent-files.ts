@@ -3,6 +3,7 @@ import type { InstanceFile } from '../../cloud/compute.ts';
 import type { Secret } from '../../lib/secret.ts';
 import type { Amphora, LoadBalancer } from '../../model/index.ts';
 import type { IssuedCertificate } from './pki.ts';
+import { type HostPort, type LogOptions, renderRsyslogConf, RSYSLOG_CONF_PATH } from './rsyslog.ts';
 
 /** Where the agent's configuration lies in every amphora, ours and upstream's. */
 export const AGENT_CONF_PATH = '/etc/octavia/amphora-agent.conf';
@@ -27,7 +28,7 @@ export type AgentFileSettings = {
     readonly amphora_udp_driver: string;
     readonly user_log_facility: number;
     readonly administrative_log_facility: number;
-  };
+  } & LogOptions;
   readonly health_manager: {
     readonly controller_ip_port_list: readonly { readonly host: string; readonly port: number }[];
     readonly heartbeat_interval: number;
@@ -35,6 +36,8 @@ export type AgentFileSettings = {
   };
   /** PEM of `[controller_worker] client_ca`. */
   readonly client_ca: string;
+  /** Are there amphorae with rsyslog (virtual machines)? Then it is told where logs go; our agent is told by its own configuration. */
+  readonly has_rsyslog: boolean;
 };
 
 /** The files of one amphora. Throws `TypeError` when a value cannot be written in a configuration file (a line break). */
@@ -49,15 +52,13 @@ export function bootFiles(
     { path: AGENT_CONF_PATH, mode: 0o600, contents: renderAgentConf(lb, amphora, settings) },
     { path: agent_server_cert, mode: 0o600, contents: certificate.pem.reveal() },
     { path: agent_server_ca, mode: 0o644, contents: settings.client_ca },
+    ...(settings.has_rsyslog ? [{ path: RSYSLOG_CONF_PATH, mode: 0o644, contents: renderRsyslogConf(settings.amphora_agent) }] : []),
   ];
 }
 
 /** `amphora-agent.conf`: the groups and options of upstream's template. Contains the heartbeat key. */
 export function renderAgentConf(lb: Pick<LoadBalancer, 'topology'>, amphora: Pick<Amphora, 'id'>, settings: AgentFileSettings): string {
   const { haproxy_amphora, amphora_agent, health_manager } = settings;
-  const controllers = health_manager.controller_ip_port_list.map(({ host, port }) =>
-    host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`,
-  );
   const groups: Readonly<Record<string, Readonly<Record<string, string | number | boolean | null>>>> = {
     DEFAULT: { debug: settings.debug, use_syslog: true, syslog_log_facility: `LOG_LOCAL${amphora_agent.administrative_log_facility}` },
     haproxy_amphora: {
@@ -70,7 +71,7 @@ export function renderAgentConf(lb: Pick<LoadBalancer, 'topology'>, amphora: Pic
       administrative_log_facility: amphora_agent.administrative_log_facility,
     },
     health_manager: {
-      controller_ip_port_list: controllers.join(', '),
+      controller_ip_port_list: addresses(health_manager.controller_ip_port_list),
       heartbeat_interval: health_manager.heartbeat_interval,
       heartbeat_key: health_manager.heartbeat_key?.reveal() ?? null,
     },
@@ -82,12 +83,32 @@ export function renderAgentConf(lb: Pick<LoadBalancer, 'topology'>, amphora: Pic
       agent_tls_protocol: amphora_agent.agent_tls_protocol,
       amphora_id: amphora.id,
       amphora_udp_driver: amphora_agent.amphora_udp_driver,
+      ...logOptions(amphora_agent),
     },
     controller_worker: { loadbalancer_topology: lb.topology },
   };
   return Object.entries(groups)
     .map(([group, options]) => `[${group}]\n${optionLines(options)}`)
     .join('\n');
+}
+
+/** What our agent does itself; upstream's template leaves these out, because they stand in rsyslog's configuration, and its agent reads past them. */
+function logOptions(options: LogOptions): Readonly<Record<string, string | number | boolean | null>> {
+  const { admin_log_targets, tenant_log_targets, log_protocol, log_retry_count, log_retry_interval, log_queue_size } = options;
+  return {
+    admin_log_targets: addresses(admin_log_targets) || null,
+    tenant_log_targets: addresses(tenant_log_targets) || null,
+    log_protocol,
+    log_retry_count,
+    log_retry_interval,
+    log_queue_size,
+    forward_all_logs: options.forward_all_logs,
+    disable_local_log_storage: options.disable_local_log_storage,
+  };
+}
+
+function addresses(hosts: readonly HostPort[]): string {
+  return hosts.map(({ host, port }) => (host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`)).join(', ');
 }
 
 function optionLines(options: Readonly<Record<string, string | number | boolean | null>>): string {

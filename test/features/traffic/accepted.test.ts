@@ -52,7 +52,7 @@ function complaints(tree: LoadBalancerTree, PATH: string, change: Partial<Render
       cert_path: folder,
       secrets: new Map(files.map(({ place, name }) => [place, { name }])),
       ping_command: '/usr/bin/true',
-      log_target: join(folder, 'log'),
+      log_target: { kind: 'syslog', address: join(folder, 'log') },
       ...change,
     });
     for (const { name, content } of rendered.lists) writeFileSync(join(own, 'lists', name), content);

@@ -1,9 +1,10 @@
 /** A listener as HAProxy's frontend. */
 import { type Listener, type ListenerTree, type LoadBalancer, type Owner, Terminal, vipsOf } from '../../../model/index.ts';
-import { type ConfigLine, type ConfigSection, escapeLogFormat } from '../../../wire/haproxy-text.ts';
+import type { ConfigLine, ConfigSection } from '../../../wire/haproxy-text.ts';
 import { aclFile, listPath } from '../../../wire/list-files.ts';
 import { l7Lines, type ServedPolicy } from './l7.ts';
 import { backendName, checkedAddress, checkedCidr, line, modeOfListener } from './lines.ts';
+import { frontendLogLines } from './log.ts';
 import { METRICS_BACKEND } from './metrics.ts';
 import { type RenderSettings, tlsPlaceOf } from './settings.ts';
 import { bindTokens } from './tls.ts';
@@ -41,7 +42,7 @@ export function renderFrontend(lb: LoadBalancer, listener: ListenerTree, to: Des
     ...(to.pool_id === null ? [] : [line('default_backend', backendName(to.pool_id, listener.id))]),
     line('timeout', 'client', String(listener.timeout_client_data || settings.timeout_client_data)),
     ...(inspect > 0 ? [line('tcp-request', 'inspect-delay', String(inspect))] : []),
-    ...logLines(lb, listener, settings),
+    ...frontendLogLines(lb, listener, settings),
   ];
   return { kind: 'frontend', name: listener.id, owner, lines };
 }
@@ -69,18 +70,4 @@ function hstsLines({ protocol, hsts_max_age, hsts_include_subdomains, hsts_prelo
     ...(hsts_preload ? ['preload'] : []),
   ];
   return [line('http-after-response', 'set-header', 'Strict-Transport-Security', policy.join('; '))];
-}
-
-function logLines(lb: LoadBalancer, listener: Listener, settings: RenderSettings): ConfigLine[] {
-  if (settings.log_target === null || !settings.connection_logging) return [];
-  return [line('log-format', logFormat(settings.user_log_format, lb, listener))];
-}
-
-/** The operator's format with our ids filled in, in one pass; without HTTP there are no request and no status to show. */
-function logFormat(format: string, lb: LoadBalancer, listener: Listener): string {
-  const isHttp = modeOfListener(listener) === 'http';
-  return format.replaceAll(/\{\{\s*(project_id|lb_id)\s*\}\}|%\{\+Q\}r|%ST/gu, (found, word?: string) => {
-    if (word === undefined) return isHttp ? found : '-';
-    return escapeLogFormat(word === 'lb_id' ? lb.id : (lb.project_id ?? '-'));
-  });
 }

@@ -29,7 +29,7 @@ const stick = (type: 'SOURCE_IP' | 'HTTP_COOKIE' | 'APP_COOKIE', cookie_name: st
   persistence_granularity: null,
 });
 const { secrets: _none, ...settings } = sampleSettings;
-const logged = { ...settings, log_target: '/run/rsyslog/octavia/log' };
+const logged = { ...settings, log_target: { kind: 'syslog', address: '/run/rsyslog/octavia/log' } as const };
 /** Every secret is there, with a content of which only the MD5 matters. */
 const render = (tree: LoadBalancerTree, given = settings): Rendered =>
   renderHaproxy(tree, tree.amphorae[0] ?? sampleAmphora(), { secrets: sampleSecrets(tree), ...given });

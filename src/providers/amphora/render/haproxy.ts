@@ -9,6 +9,7 @@ import { inOrder, servedPolicies, type ServedPolicy } from './l7.ts';
 import { isServed, line } from './lines.ts';
 import { renderMetrics } from './metrics.ts';
 import { activeMonitor } from './monitor.ts';
+import { globalLogLines, isLoggedByDefault } from './log.ts';
 import { peerName, renderPeers } from './peers.ts';
 import { type Rendered, type RenderSettings, tlsPlaceOf } from './settings.ts';
 import { crtList, isTlsListener } from './tls-files.ts';
@@ -78,13 +79,12 @@ function servicesOf(tree: LoadBalancerTree, settings: RenderSettings): Service[]
 /** No `daemon`: the agent runs HAProxy in the foreground as master and worker, upstream's unit overrides it. */
 function renderGlobal(tree: LoadBalancerTree, amphora: Amphora, services: readonly Service[], settings: RenderSettings): ConfigSection {
   const { id, topology } = tree.loadbalancer;
-  const { run_as, log_target, nbthread, close_spread_seconds, hard_stop_after_seconds } = settings;
+  const { run_as, nbthread, close_spread_seconds, hard_stop_after_seconds } = settings;
   const hasPing = services.some(({ pools }) => pools.some((pool) => activeMonitor(pool.healthmonitor)?.type === 'PING'));
   const lines = [
     ...(run_as === null ? [] : [line('user', run_as.user)]),
     ...(run_as === null || run_as.group === null ? [] : [line('group', run_as.group)]),
-    ...(log_target === null ? [] : [line('log', log_target, `local${settings.user_log_facility}`)]),
-    ...(log_target === null ? [] : [line('log', log_target, `local${settings.administrative_log_facility}`, 'notice')]),
+    ...globalLogLines(amphora, settings),
     line('stats', 'socket', `${settings.run_path}/${id}.sock`, 'mode', '600', 'level', 'admin', 'expose-fd', 'listeners'),
     line('server-state-file', `${settings.base_path}/${id}/servers-state`),
     line('maxconn', String(globalMaxconn(services, settings))),
@@ -107,9 +107,8 @@ function globalMaxconn(services: readonly Service[], settings: RenderSettings): 
 }
 
 function renderDefaults(settings: RenderSettings): ConfigSection {
-  const isLogged = settings.log_target !== null && settings.connection_logging;
   const lines = [
-    ...(isLogged ? [line('log', 'global')] : []),
+    ...(isLoggedByDefault(settings) ? [line('log', 'global')] : []),
     line('retries', '3'),
     line('option', 'redispatch', '1'),
     // Splicing saves four fifths of the processor time of large bodies; its pipes are why maxconn_limit counts files twice.

@@ -24,7 +24,7 @@ import {
   sampleTree,
 } from '../../../../test/support/sample-trees.ts';
 
-const settings = { ...sampleSettings, log_target: '/run/log' };
+const settings = { ...sampleSettings, log_target: { kind: 'syslog', address: '/run/log' } as const };
 const render = (tree: LoadBalancerTree): string => renderHaproxy(tree, sampleAmphora(), settings).text;
 
 /** The words of each line as HAProxy 2.6 reads them (manual, section 2.2), written anew here to check the writer. */

@@ -29,8 +29,14 @@ export type RenderSettings = {
   readonly close_spread_seconds: number | null;
   /** Longest life of an old worker after a reload; null: as long as its connections. */
   readonly hard_stop_after_seconds: number | null;
-  /** Where HAProxy logs to (a socket's path or an address); null: it does not log. */
-  readonly log_target: string | null;
+  /**
+   * Where HAProxy logs to; null: it does not log. `syslog`: a socket's path or an address, where upstream's amphorae have their rsyslog.
+   * `pipe`: an open descriptor, from which our agent reads the lines of connections.
+   */
+  readonly log_target:
+    | { readonly kind: 'syslog'; readonly address: string }
+    | { readonly kind: 'pipe'; readonly descriptor: number }
+    | null;
   /** `[haproxy_amphora] connection_logging`: log each connection; without effect when there is no log target. */
   readonly connection_logging: boolean;
   /** `[haproxy_amphora] user_log_format`. */
