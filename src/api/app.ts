@@ -1,5 +1,5 @@
 /** The HTTP server of the load-balancer API. */
-import type { Socket } from 'node:net';
+import { METHODS as httpMethods } from 'node:http';
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest, type HTTPMethods } from 'fastify';
 import type { Caller } from '../cloud/identity.ts';
 import { newId } from '../lib/ids.ts';
@@ -9,8 +9,10 @@ import { answerDocument } from './http/api-document.ts';
 import { addAudit, noteCaller } from './audit/hook.ts';
 import { acceptsJson } from './http/accept.ts';
 import { readJson } from './http/body.ts';
+import { answerBrokenRequest, answerOddities } from './http/broken.ts';
 import type { Answer } from './call.ts';
 import type { ApiDeps } from './deps.ts';
+import { findForm } from './http/forms.ts';
 import { answerOf, type ErrorAnswer, faultBody, refusalAnswer } from './http/errors.ts';
 import { healthAnswer } from './http/healthcheck.ts';
 import { checkSender, corsHeaders } from './http/origin.ts';
@@ -20,11 +22,14 @@ import { createRouters, findRoute } from './routes.ts';
 import { withRights } from './policy/enforce.ts';
 import { versionList } from './http/versions.ts';
 
-/** Every method that Node's parser lets through and Fastify knows. */
-const METHODS: HTTPMethods[] = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'TRACE'];
+/** Every method that Node's parser lets through; CONNECT never becomes a request. */
+const METHODS = httpMethods.filter((method) => method !== 'CONNECT') as HTTPMethods[];
 
 /** Tokens of a large Keystone fill more than Node's 16 KiB. */
 const MAX_HEADER_BYTES = 65_536;
+
+/** Beyond this Node itself gives up, with less to say: whoever is a little over the limit is answered as everybody is. */
+const MAX_PARSED_HEADER_BYTES = 4 * MAX_HEADER_BYTES;
 
 /** Builds the API. Nothing listens yet: call `listen` on what comes back. */
 export function createApi(deps: ApiDeps): FastifyInstance {
@@ -34,11 +39,13 @@ export function createApi(deps: ApiDeps): FastifyInstance {
     bodyLimit: deps.options.max_request_body_size,
     requestIdHeader: false,
     genReqId: () => `req-${newId()}`,
-    http: { maxHeaderSize: MAX_HEADER_BYTES },
-    routerOptions: { ignoreTrailingSlash: true, maxParamLength: MAX_HEADER_BYTES, querystringParser: () => ({}) },
+    http: { maxHeaderSize: MAX_PARSED_HEADER_BYTES, requireHostHeader: false },
+    routerOptions: { ignoreTrailingSlash: true, maxParamLength: MAX_PARSED_HEADER_BYTES, querystringParser: () => ({}) },
     frameworkErrors: (error, request, reply) => void sendError(deps, error, request as FastifyRequest, reply as unknown as FastifyReply),
     clientErrorHandler: (error, socket) => void answerBrokenRequest(app, error, socket),
   });
+  answerOddities(app);
+  for (const method of METHODS) if (!app.supportedMethods.includes(method)) app.addHttpMethod(method, { hasBody: true });
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
   app.setErrorHandler((error, request, reply) => sendError(deps, error, request, reply));
@@ -47,13 +54,22 @@ export function createApi(deps: ApiDeps): FastifyInstance {
     // The reference answers OPTIONS before it counts requests.
     const isCounted = request.method !== 'OPTIONS' || request.url === '/';
     reply.headers({ ...(isCounted && { 'x-openstack-request-id': request.id }), ...corsHeaders(request, deps.options) });
+    checkHeaders(request);
     checkSender(request, deps.options);
   });
   closeConnections(app);
   if (deps.audit) addAudit(app, deps.audit, deps.log, () => deps.clock.now());
-  addRoutes(app, deps);
   for (const plugin of deps.plugins ?? []) plugin(app);
+  addRoutes(app, deps);
   return app;
+}
+
+/** Throws `Fault` 431 when address and headers together are longer than allowed, 400 without a Host (RFC 9112 §3.2). */
+function checkHeaders({ raw }: FastifyRequest): void {
+  if (raw.httpVersion === '1.1' && raw.headers.host === undefined) throw new Fault(400, 'The Host header is missing.');
+  let bytes = raw.url?.length ?? 0;
+  for (const text of raw.rawHeaders) bytes += text.length;
+  if (bytes > MAX_HEADER_BYTES) throw new Fault(431, 'Request Header Fields Too Large');
 }
 
 /** How long requests may still run once the server is told to close. */
@@ -154,13 +170,21 @@ function sendError(deps: ApiDeps, error: unknown, request: FastifyRequest, reply
   if (answer !== null) {
     if (answer.status >= 500 && answer.status !== 501)
       deps.log.warn({ request_id: request.id, err: error }, 'a request could not be served');
-    return send(request, reply, answer);
+    return send(request, reply, inFormOf(request, answer));
   }
   deps.log.error(
     { request_id: request.id, err: error, method: request.method, path: splitUrl(request.raw.url ?? '/')[0] },
     'a request failed',
   );
   return send(request, reply, { status: 500, body: faultBody(500, `Internal error. Request id: ${request.id}`) });
+}
+
+/** A refusal by the server itself in the form of the service that was meant; services answer their own errors. */
+function inFormOf(request: FastifyRequest, answer: ErrorAnswer): ErrorAnswer {
+  const form = findForm(request.server, request.raw.url ?? '');
+  if (form === null) return answer;
+  const { faultstring, description, title } = answer.body as Readonly<Record<string, string | undefined>>;
+  return { ...answer, body: form({ status: answer.status, message: faultstring ?? description ?? title ?? '', cause: undefined }) };
 }
 
 /** What Fastify refuses by itself. */
@@ -170,47 +194,9 @@ function frameworkAnswer(error: unknown, request: FastifyRequest): ErrorAnswer |
   if (code?.startsWith('FST_ERR_CTP_INVALID_MEDIA_TYPE'))
     return { status: 415, body: faultBody(415, `Unknown mimetype: ${request.headers['content-type'] ?? ''}`), headers: {} };
   if (code === 'FST_ERR_BAD_URL') return refusalAnswer(400, 'Bad Request', 'The path of the URL is not valid percent encoding of UTF-8.');
+  // The client went away in the middle of its body: nobody reads this.
+  if (code === 'ECONNRESET') return refusalAnswer(400, 'Bad Request', 'The request is not complete.');
   if (code?.startsWith('FST_') && statusCode !== undefined && statusCode < 500)
     return { status: statusCode, body: faultBody(statusCode, (error as Error).message), headers: {} };
   return null;
-}
-
-/** Answers what Node could not read as HTTP: unknown methods as the API does, all else with 400 or 431. */
-async function answerBrokenRequest(
-  app: FastifyInstance,
-  error: { readonly code?: string; readonly rawPacket?: unknown },
-  socket: Socket,
-): Promise<void> {
-  if (!socket.writable) return void socket.destroy();
-  const packet = Buffer.isBuffer(error.rawPacket) ? error.rawPacket.toString('latin1') : '';
-  const line = /^[A-Z]{1,20} (\/\S*) HTTP\/1\.[01]\r\n/u.exec(packet);
-  if (error.code === 'HPE_INVALID_METHOD' && line?.[1] !== undefined) return answerUnknownMethod(app, line[1], packet, socket);
-  const status = error.code === 'HPE_HEADER_OVERFLOW' ? 431 : 400;
-  const title = status === 431 ? 'Request Header Fields Too Large' : 'Bad Request';
-  writeRaw(socket, status, title, {}, JSON.stringify(refusalAnswer(status, title).body));
-}
-
-/** An unknown method is to the API what TRACE is: a method that no path has. */
-async function answerUnknownMethod(app: FastifyInstance, url: string, packet: string, socket: Socket): Promise<void> {
-  const headers = Object.fromEntries(
-    ['x-auth-token', 'host'].flatMap((name) => {
-      const value = new RegExp(`\\r\\n${name}: *([^\\r\\n]*)`, 'iu').exec(packet)?.[1];
-      return value === undefined ? [] : [[name, value]];
-    }),
-  );
-  const answer = await app.inject({ method: 'TRACE' as 'GET', url, headers });
-  const kept = Object.fromEntries(
-    ['allow', 'x-openstack-request-id'].flatMap((name) => (name in answer.headers ? [[name, String(answer.headers[name])]] : [])),
-  );
-  writeRaw(socket, answer.statusCode, answer.statusMessage, kept, answer.body);
-}
-
-function writeRaw(socket: Socket, status: number, title: string, headers: Readonly<Record<string, string>>, body: string): void {
-  const lines = Object.entries({
-    'content-type': 'application/json',
-    'content-length': String(Buffer.byteLength(body)),
-    connection: 'close',
-    ...headers,
-  });
-  socket.end(`HTTP/1.1 ${status} ${title}\r\n${lines.map(([name, value]) => `${name}: ${value}\r\n`).join('')}\r\n${body}`);
 }

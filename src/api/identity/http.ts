@@ -3,6 +3,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { newId } from '../../lib/ids.ts';
 import type { Logger } from '../../lib/log.ts';
 import { Fault, Retry } from '../../model/faults.ts';
+import { noteForm } from '../http/forms.ts';
 
 /** For routes whose `HEAD` is part of the API; the application has it off for others. */
 export const withHead = { exposeHeadRoute: true } as const;
@@ -21,6 +22,7 @@ export type FacadeOptions = { readonly errorBody: (shown: Shown) => object; read
  * an encapsulated plugin, before the routes are added.
  */
 export function prepareFacade(scope: FastifyInstance, { errorBody, log }: FacadeOptions): void {
+  noteForm(scope, errorBody);
   scope.removeAllContentTypeParsers();
   scope.addContentTypeParser('*', { parseAs: 'buffer', bodyLimit: BODY_LIMIT_BYTES }, (_request, body, done) => done(null, body));
   scope.addHook('onSend', (_request, reply, _payload, done) => {
@@ -39,6 +41,35 @@ export function prepareFacade(scope: FastifyInstance, { errorBody, log }: Facade
     return reply.code(shown.status).send(errorBody(shown));
   });
 }
+
+/** Answers 405 with `Allow` where a path exists with other methods, 404 elsewhere. Call it before the routes are added. */
+export function answerUnknown(scope: FastifyInstance, { missing, errorBody, before }: UnknownOptions): void {
+  const noted: { readonly pattern: RegExp; readonly method: string }[] = [];
+  scope.addHook('onRoute', ({ method, url }) => {
+    // Parameters are one segment each.
+    const pattern = new RegExp(`^${url.replaceAll(/:\w+/gu, '[^/]+').replaceAll('.', String.raw`\.`)}/?$`, 'u');
+    for (const each of [method].flat()) noted.push({ pattern, method: each });
+  });
+  scope.setNotFoundHandler(async (request, reply) => {
+    await before?.(request);
+    const path = request.url.split('?', 1)[0] ?? '';
+    const allowed = new Set(noted.filter(({ pattern }) => pattern.test(path)).map(({ method }) => method));
+    if (allowed.size === 0 || allowed.has(request.method))
+      return reply.code(404).send(errorBody({ status: 404, message: missing, cause: undefined }));
+    const message = 'The method is not allowed for the requested URL.';
+    return reply
+      .code(405)
+      .header('allow', [...allowed].toSorted().join(', '))
+      .send(errorBody({ status: 405, message, cause: undefined }));
+  });
+}
+
+/** What is said of a path that does not exist, and what comes before any answer. */
+export type UnknownOptions = {
+  readonly missing: string;
+  readonly errorBody: FacadeOptions['errorBody'];
+  readonly before?: (request: FastifyRequest) => Promise<unknown>;
+};
 
 /** What to tell a client about an error: a bug's text stays inside. */
 export function shownOf(error: unknown): Shown {
@@ -108,8 +139,11 @@ const titles: Readonly<Record<number, string>> = {
   406: 'Not Acceptable',
   409: 'Conflict',
   413: 'Request Entity Too Large',
+  414: 'URI Too Long',
   415: 'Unsupported Media Type',
+  417: 'Expectation Failed',
   429: 'Too Many Requests',
+  431: 'Request Header Fields Too Large',
   500: 'Internal Server Error',
   503: 'Service Unavailable',
 };

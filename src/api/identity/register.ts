@@ -4,7 +4,7 @@ import { addCredentialRoutes } from './application-credentials.ts';
 import { defaultServices } from './catalog.ts';
 import { linkTo } from './context.ts';
 import type { IdentityContext, IdentityFacadeOptions } from './context.ts';
-import { baseUrl, prepareFacade, titleOf } from './http.ts';
+import { answerUnknown, baseUrl, prepareFacade, titleOf } from './http.ts';
 import type { Shown } from './http.ts';
 import { addDomainRoutes } from './domains.ts';
 import { addLesserRoutes } from './lesser.ts';
@@ -23,9 +23,7 @@ export function registerIdentity(app: FastifyInstance, options: IdentityFacadeOp
   app.register(
     (scope, _options, done) => {
       prepareFacade(scope, { errorBody, log: options.log });
-      scope.setNotFoundHandler((_request, reply) => {
-        return reply.code(404).send(errorBody({ status: 404, message: 'Could not find the requested resource.', cause: undefined }));
-      });
+      answerUnknown(scope, { missing: 'Could not find the requested resource.', errorBody });
       scope.get('/', (request, reply) => {
         const version = versionBody(`${baseUrl(request, context.base_url)}${context.prefix}/v3/`);
         return reply.code(300).send({ versions: { values: [version] } });

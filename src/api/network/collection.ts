@@ -21,7 +21,7 @@ export type Collection<T extends Owned> = {
   readonly singular: string;
   readonly plural: string;
   /** All that the caller may see. */
-  readonly list: (caller: Caller) => Promise<readonly T[]>;
+  readonly list: (caller: Caller, query: Query) => Promise<readonly T[]>;
   /** Null when there is none, or the caller may not see it. */
   readonly find: (id: string, caller: Caller) => Promise<T | null>;
   readonly missing: (id: string) => NetworkFault;
@@ -117,7 +117,7 @@ function addTagRoutes<T extends Owned>(scope: FastifyInstance, context: NetworkC
 /** With ids in the query only those are looked up, so that finding one of many is cheap. */
 async function candidates<T extends Owned>(collection: Collection<T>, caller: Caller, query: Query): Promise<readonly T[]> {
   const ids = query.get('id');
-  if (ids === undefined || ids.length > 50) return collection.list(caller);
+  if (ids === undefined || ids.length > 50) return collection.list(caller, query);
   const found = await Promise.all([...new Set(ids)].map((id) => collection.find(id, caller)));
   return found.filter((item) => item !== null);
 }

@@ -8,6 +8,7 @@ import {
   deleteFloatingIp,
   findFloatingIp,
   listFloatingIps,
+  refuseTarget,
 } from '../../cloud/local/network/floating-ips.ts';
 import type { FloatingIp } from '../../cloud/local/network/records.ts';
 import { isUuid } from '../../lib/ids.ts';
@@ -56,7 +57,10 @@ export function floatingIpsOf(context: NetworkContext): Collection<FloatingIp> {
       const { floating_network_id, port_id = null, description = '', tags: labels = [] } = given;
       if (floating_network_id === undefined) throw invalidInput('a floating IP needs a floating_network_id');
       if ((await network.findNetwork(floating_network_id, scopeOf(caller))) === null) throw missing.network(floating_network_id);
-      if (port_id !== null) await requirePort(context, port_id, caller);
+      if (port_id !== null) {
+        await requirePort(context, port_id, caller);
+        await refuseTarget(network.addressing, { port_id, ...fixedOf(given.fixed_ip_address) });
+      }
       const address = given.floating_ip_address ?? undefined;
       const subnet_id = given.subnet_id ?? undefined;
       const made = await createFloatingIp(network.addressing, {

@@ -1,7 +1,7 @@
 /** `/v2.0/ports`. */
 import type { Caller } from '../../cloud/identity.ts';
 import { invalidInput, missing, NetworkFault } from '../../cloud/local/network/faults.ts';
-import { defaultSecurityGroup } from '../../cloud/local/network/security-groups.ts';
+import { planDefaultGroup } from '../../cloud/local/network/security-groups.ts';
 import type { LocalPort } from '../../cloud/local/network/records.ts';
 import type { LocalNetworkService } from '../../cloud/local/network-service.ts';
 import type { JsonObject } from '../identity/fields.ts';
@@ -71,9 +71,9 @@ export function portsOf({ network }: NetworkContext): Collection<LocalPort> {
       await requireVisible(network, caller, rest);
       const owner = ownerOf(caller, project_id);
       const isSecured = rest.port_security_enabled !== false && owner !== null;
-      const security_groups = isSecured ? [(await defaultSecurityGroup(network.topology, owner)).id] : [];
+      const isGrouped = isSecured && rest.security_groups === undefined;
       const base = {
-        security_groups,
+        ...(isGrouped && { defaultGroup: () => planDefaultGroup(network.topology, owner) }),
         name: '',
         device_id: '',
         device_owner: '',

@@ -1,7 +1,7 @@
 /** Mounts the embedded network service as a subset of Neutron's Networking API v2.0. */
 import type { FastifyInstance } from 'fastify';
 import { NetworkFault } from '../../cloud/local/network/faults.ts';
-import { baseUrl, prepareFacade, titleOf } from '../identity/http.ts';
+import { answerUnknown, baseUrl, prepareFacade, titleOf } from '../identity/http.ts';
 import type { Shown } from '../identity/http.ts';
 import { addCollection } from './collection.ts';
 import type { NetworkContext, NetworkFacadeOptions } from './context.ts';
@@ -29,9 +29,7 @@ export function registerNetwork(app: FastifyInstance, options: NetworkFacadeOpti
   app.register(
     (scope, _options, done) => {
       prepareFacade(scope, { errorBody, log: options.log });
-      scope.setNotFoundHandler((_request, reply) => {
-        return reply.code(404).send(errorBody({ status: 404, message: 'The resource could not be found.', cause: undefined }));
-      });
+      answerUnknown(scope, { missing: 'The resource could not be found.', errorBody });
       scope.get('/', (request) => {
         const href = `${baseUrl(request, context.base_url ?? null)}${context.root}/`;
         return Promise.resolve({ versions: [{ id: 'v2.0', status: 'CURRENT', links: [{ rel: 'self', href }] }] });

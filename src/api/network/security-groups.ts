@@ -48,8 +48,10 @@ export function securityGroupsOf({ network }: NetworkContext): Collection<Securi
     singular: 'security_group',
     plural: 'security_groups',
     missing: missing.security_group,
-    async list(caller) {
-      if (caller.project_id !== null) await defaultSecurityGroup(topology, caller.project_id);
+    async list(caller, query) {
+      // It belongs to every first look; a look that may yet be refused makes nothing.
+      const isPlain = !['limit', 'marker', 'sort_key', 'sort_dir'].some((name) => query.has(name));
+      if (caller.project_id !== null && isPlain) await defaultSecurityGroup(topology, caller.project_id);
       return topology.store.list<SecurityGroup>('network.security_group', scopeFilter(scopeOf(caller)));
     },
     find: async (id, caller) => {

@@ -1,7 +1,6 @@
 /** Mounts the embedded key manager as a subset of Barbican's API v1. */
 import type { FastifyInstance, FastifyRequest } from 'fastify';
-import { Fault } from '../../model/faults.ts';
-import { baseUrl, prepareFacade, type Shown, titleOf } from '../identity/http.ts';
+import { answerUnknown, baseUrl, prepareFacade, type Shown, titleOf, type UnknownOptions } from '../identity/http.ts';
 import { addContainerRoutes } from './containers.ts';
 import { callerOf, type SecretsContext, type SecretsFacadeOptions, speaksConsumers } from './context.ts';
 import { addGuardRoutes } from './guards.ts';
@@ -18,12 +17,12 @@ export function registerSecrets(app: FastifyInstance, options: SecretsFacadeOpti
       if (context.prefix !== '') addRoot(scope, context);
       scope.register(
         (v1, _more, ready) => {
+          answerUnknown(v1, unknownOf(context));
           v1.get('/', (request) => Promise.resolve({ version: versionBody(context, request) }));
           addSecretRoutes(v1, context);
           addContainerRoutes(v1, context);
           addGuardRoutes(v1, context);
           addLesserRoutes(v1, context);
-          refuseOtherMethods(v1, context);
           ready();
         },
         { prefix: '/v1' },
@@ -34,38 +33,18 @@ export function registerSecrets(app: FastifyInstance, options: SecretsFacadeOpti
   );
 }
 
+const unknownOf = (context: SecretsContext): UnknownOptions => ({
+  missing: 'The resource could not be found.',
+  errorBody,
+  before: (request) => callerOf(context, request),
+});
+
 function addRoot(scope: FastifyInstance, context: SecretsContext): void {
-  scope.setNotFoundHandler(async (request, reply) => {
-    await callerOf(context, request);
-    return reply.code(404).send(errorBody({ status: 404, message: 'The resource could not be found.', cause: undefined }));
-  });
+  answerUnknown(scope, unknownOf(context));
   scope.get('/', (request, reply) => {
     const version = versionBody(context, request);
     return reply.code(300).send({ versions: speaksConsumers(request) ? [version] : { values: [version] } });
   });
-}
-
-/** Barbican answers 405 where a path exists without the method. */
-function refuseOtherMethods(scope: FastifyInstance, context: SecretsContext): void {
-  const paths: Readonly<Record<string, readonly ('PUT' | 'PATCH' | 'POST' | 'DELETE')[]>> = {
-    '/secrets': ['PUT', 'PATCH', 'DELETE'],
-    '/secrets/:id': ['POST', 'PATCH'],
-    '/secrets/:id/payload': ['POST', 'PUT', 'PATCH', 'DELETE'],
-    '/containers': ['PUT', 'PATCH', 'DELETE'],
-    '/containers/:id': ['POST', 'PUT', 'PATCH'],
-    '/secrets/:id/acl': ['POST'],
-    '/containers/:id/acl': ['POST'],
-    '/orders': ['POST'],
-  };
-  for (const [url, methods] of Object.entries(paths))
-    scope.route({
-      method: [...methods],
-      url,
-      handler: async (request) => {
-        await callerOf(context, request);
-        throw new Fault(405, 'Method Not Allowed');
-      },
-    });
 }
 
 /** Barbican's form of an error; 401 comes from Keystone's middleware and looks like Keystone's. */

@@ -92,6 +92,27 @@ export async function associate(
   });
 }
 
+/** Throws what `associate` would for a floating IP that is still to be made: then it is not made at all. */
+export async function refuseTarget(
+  { store }: Pick<PortsContext, 'store'>,
+  target: { readonly port_id: string; readonly fixed_ip_address?: string },
+): Promise<void> {
+  const fixed = await fixedAddress(store, target);
+  const rivals = await store.list<FloatingIp>('network.floating_ip', { name: target.port_id });
+  const rival = rivals.find((each) => each.fixed_ip_address === fixed);
+  if (rival !== undefined) throw alreadyAssigned(rival, target.port_id, fixed);
+}
+
+function alreadyAssigned(
+  { floating_ip_address, id, floating_network_id }: FloatingIp,
+  port_id: string,
+  fixed: string,
+  options: { readonly cause?: unknown } = {},
+): NetworkFault {
+  const message = `Cannot associate floating IP ${floating_ip_address} (${id}) with port ${port_id} using fixed IP ${fixed}, as that fixed IP already has a floating IP on external network ${floating_network_id}.`;
+  return new NetworkFault(409, 'FloatingIPPortAlreadyAssociated', message, options);
+}
+
 /** Changes a floating IP. Throws `NetworkFault` 404 or 409. */
 export function changeFloatingIp(
   context: PortsContext,
@@ -107,8 +128,7 @@ export function changeFloatingIp(
     } catch (error) {
       if (!(error instanceof RecordConflict)) throw error;
       if ((await context.store.get('network.floating_ip', id)) === null) throw missing.floating_ip(id);
-      const message = `Cannot associate floating IP ${before.floating_ip_address} (${id}) with port ${after.port_id ?? ''} using fixed IP ${after.fixed_ip_address ?? ''}, as that fixed IP already has a floating IP on external network ${before.floating_network_id}.`;
-      throw new NetworkFault(409, 'FloatingIPPortAlreadyAssociated', message, { cause: error });
+      throw alreadyAssigned(before, after.port_id ?? '', after.fixed_ip_address ?? '', { cause: error });
     }
     return after;
   });

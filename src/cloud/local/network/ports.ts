@@ -23,6 +23,7 @@ import {
   updateOf,
 } from './records.ts';
 import type { FloatingIp, LocalNetwork, LocalPort, LocalSubnet } from './records.ts';
+import type { DefaultGroup } from './security-groups.ts';
 import type { Turns } from './turns.ts';
 import { RecordConflict } from '../record-store.ts';
 import type { RecordChange, RecordStore } from '../record-store.ts';
@@ -49,6 +50,8 @@ export type LocalPortSpec = Omit<PortSpec, 'fixed_ips'> & {
   readonly port_security_enabled?: boolean;
   /** Not given: one is drawn. */
   readonly mac_address?: string;
+  /** The group that it gets instead of `security_groups`, made with it when it is not there: a port that is refused leaves none behind. */
+  readonly defaultGroup?: () => Promise<DefaultGroup>;
 };
 
 /** What of a port may be changed. */
@@ -193,9 +196,11 @@ async function findAdoptable(store: RecordStore, spec: LocalPortSpec): Promise<L
 /** One attempt; null: others were faster, look again. */
 async function tryCreate(context: PortsContext, spec: LocalPortSpec): Promise<LocalPort | null> {
   const { fixed_ips, promised } = await chooseAddresses(context, spec.network_id, spec.fixed_ips, null);
-  const port = newPort(spec, fixed_ips, context.clock.now());
+  const planned = await spec.defaultGroup?.();
+  const port = newPort(planned === undefined ? spec : { ...spec, security_groups: [planned.group.id] }, fixed_ips, context.clock.now());
   const changes = [
     ...guardsOf(spec.network_id, fixed_ips),
+    ...(planned?.changes ?? []),
     insertOf(portRecord(port)),
     insertOf(macRecord(port.mac_address, port.id)),
     ...fixed_ips.map((each) => insertOf(allocationRecord({ ...each, port_id: port.id }))),

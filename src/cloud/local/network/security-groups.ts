@@ -8,7 +8,7 @@ import { missing, NetworkFault } from './faults.ts';
 import { deleteOf, insertOf, newCommon, touched, updateOf } from './records.ts';
 import type { LocalPort, SecurityGroup, SecurityGroupRule } from './records.ts';
 import { RecordConflict } from '../record-store.ts';
-import type { RecordStore, StoredRecord } from '../record-store.ts';
+import type { RecordChange, RecordStore, StoredRecord } from '../record-store.ts';
 
 /** What security groups need. */
 export type SecurityGroupsContext = {
@@ -34,27 +34,31 @@ export async function createSecurityGroup(
   return group;
 }
 
-/**
- * The group that each project has, and that its ports get when none is named: lets in what comes from the group itself. Made when it
- * is first asked for.
- */
-export async function defaultSecurityGroup({ store, clock }: SecurityGroupsContext, project_id: string): Promise<SecurityGroup> {
-  const find = async (): Promise<SecurityGroup | undefined> =>
-    (await store.list<SecurityGroup>('network.security_group', { unique_key: defaultKey(project_id) }))[0];
-  const present = await find();
-  if (present !== undefined) return present;
+/** The default group of a project, and what has to be written for it to be there: nothing when it is. */
+export type DefaultGroup = { readonly group: SecurityGroup; readonly changes: readonly RecordChange[] };
+
+/** The group that each project has, and that its ports get when none is named: lets in what comes from the group itself. */
+export async function planDefaultGroup({ store, clock }: SecurityGroupsContext, project_id: string): Promise<DefaultGroup> {
+  const [present] = await store.list<SecurityGroup>('network.security_group', { unique_key: defaultKey(project_id) });
+  if (present !== undefined) return { group: present, changes: [] };
   const description = 'Default security group';
   const group = { ...newCommon(newId(), clock.now(), { name: DEFAULT, project_id, description }), stateful: true, is_default: true };
   const rules = (['IPv4', 'IPv6'] as const).flatMap((ethertype) => {
     const own = { ...anything, ethertype, project_id, security_group_id: group.id };
     return [own, { ...own, direction: 'ingress', remote_group_id: group.id } as const].map((rule) => newRule(rule, clock.now()));
   });
+  return { group, changes: [insertOf(groupRecord(group)), ...rules.map((rule) => insertOf(ruleRecord(rule)))] };
+}
+
+/** The default group of a project; made when it is not there. */
+export async function defaultSecurityGroup(context: SecurityGroupsContext, project_id: string): Promise<SecurityGroup> {
+  const { group, changes } = await planDefaultGroup(context, project_id);
   try {
-    await store.write([insertOf(groupRecord(group)), ...rules.map((rule) => insertOf(ruleRecord(rule)))]);
+    if (changes.length > 0) await context.store.write(changes);
     return group;
   } catch (error) {
     if (!(error instanceof RecordConflict)) throw error;
-    return (await find()) ?? group;
+    return (await planDefaultGroup(context, project_id)).group;
   }
 }
 

@@ -114,20 +114,16 @@ export async function deleteNetwork(context: TopologyContext, id: string): Promi
   const { store } = context;
   await context.inTurn(`network ${id}`, async () => {
     if ((await store.get('network.network', id)) === null) throw missing.network(id);
-    await closed(store, id, async () => {
-      const ports = (await store.list<LocalPort>('network.port')).filter((port) => port.network_id === id);
-      const floating = (await store.list<FloatingIp>('network.floating_ip')).filter((each) => each.floating_network_id === id);
-      if (ports.length + floating.length > 0) {
-        throw new NetworkFault(
-          409,
-          'NetworkInUse',
-          `Unable to complete operation on network ${id}. There are one or more ports still in use on the network.`,
-        );
-      }
-      const subnets = await store.list<LocalSubnet>('network.subnet', { name: id });
-      const records = subnets.flatMap((subnet) => [subnetRecord(subnet), guardRecord(subnet.id)]);
-      await store.write([...records.map(deleteOf), { action: 'delete', kind: 'network.network', id }]);
-    });
+    await closed(
+      store,
+      id,
+      () => refuseUsedNetwork(store, id),
+      async () => {
+        const subnets = await store.list<LocalSubnet>('network.subnet', { name: id });
+        const records = subnets.flatMap((subnet) => [subnetRecord(subnet), guardRecord(subnet.id)]);
+        await store.write([...records.map(deleteOf), { action: 'delete', kind: 'network.network', id }]);
+      },
+    );
   });
   await context.onNetworkDeleted(id);
   await context.onTrafficChanged();
@@ -176,25 +172,40 @@ export async function deleteSubnet({ store, inTurn, onTrafficChanged }: Topology
   await inTurn(`subnet ${id}`, async () => {
     const subnet = await store.get<LocalSubnet>('network.subnet', id);
     if (subnet === null) throw missing.subnet(id);
-    await closed(store, id, async () => {
-      if ((await store.list<Allocation>('network.allocation', { name: id })).length > 0) {
-        throw new NetworkFault(
-          409,
-          'SubnetInUse',
-          `Unable to complete operation on subnet ${id}: One or more ports have an IP allocation from this subnet.`,
-        );
-      }
-      await store.write([deleteOf(subnetRecord(subnet))]);
-    });
+    await closed(
+      store,
+      id,
+      () => refuseUsedSubnet(store, id),
+      () => store.write([deleteOf(subnetRecord(subnet))]),
+    );
   });
   await onTrafficChanged();
 }
 
-/** Does work while nobody can put anything into a network or subnet; opens it again when the work fails. */
-async function closed(store: RecordStore, id: string, work: () => Promise<void>): Promise<void> {
+async function refuseUsedNetwork(store: RecordStore, id: string): Promise<void> {
+  const ports = (await store.list<LocalPort>('network.port')).filter((port) => port.network_id === id);
+  const floating = (await store.list<FloatingIp>('network.floating_ip')).filter((each) => each.floating_network_id === id);
+  if (ports.length + floating.length === 0) return;
+  const message = `Unable to complete operation on network ${id}. There are one or more ports still in use on the network.`;
+  throw new NetworkFault(409, 'NetworkInUse', message);
+}
+
+async function refuseUsedSubnet(store: RecordStore, id: string): Promise<void> {
+  if ((await store.list<Allocation>('network.allocation', { name: id })).length === 0) return;
+  const message = `Unable to complete operation on subnet ${id}: One or more ports have an IP allocation from this subnet.`;
+  throw new NetworkFault(409, 'SubnetInUse', message);
+}
+
+/**
+ * Does work while nobody can put anything into a network or subnet; opens it again when the work fails. What is refused anyway is
+ * refused before, so that the refusal writes nothing; again once closed, because something may have come in between.
+ */
+async function closed(store: RecordStore, id: string, refuse: () => Promise<void>, work: () => Promise<void>): Promise<void> {
+  await refuse();
   const guard = guardRecord(id);
   await store.write([deleteOf(guard)]);
   try {
+    await refuse();
     await work();
   } catch (error) {
     await store.write([insertOf(guard)]);
