@@ -177,12 +177,16 @@ load_balancer() {
 secrets() {
   local vip=$1 secret container
   "$python" -c 'import barbicanclient' 2>/dev/null || { say 'no secrets: python3-barbicanclient is not installed'; return; }
-  openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=web -keyout "$work/key.pem" -out "$work/cert.pem" 2>/dev/null
-  openssl pkcs12 -export -inkey "$work/key.pem" -in "$work/cert.pem" -passout pass: -out "$work/web.p12"
+  make_certificate web
   os secret store --name web --payload-content-type application/octet-stream --payload-content-encoding base64 \
     --payload "$(base64 -w0 "$work/web.p12")"
   secret=$(value 'Secret href' secret list --name web)
   os secret get "$secret"
+  os acl user add --user "$(value id user show demo)" "$secret"
+  os acl get "$secret"
+  os acl submit --operation-type read --project-access "$secret"
+  os acl user remove --user "$(value id user show demo)" "$secret"
+  os acl delete "$secret"
   os secret container create --name certificate --type generic --secret "web=$secret"
   container=$(value 'Container href' secret container list --name certificate)
   os secret container get "$container"

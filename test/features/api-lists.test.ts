@@ -155,6 +155,7 @@ test('parts are listed by what they belong to', async (t) => {
     return (Object.values(body)[0] as { name: string }[]).map((each) => each.name).join(' ');
   };
   assert.equal(await names(`/listeners?loadbalancer_id=${made[1]}`), 'two');
+  assert.equal(await names(`/listeners?load_balancer_id=${made[1]}`), 'two');
   assert.equal(await names('/listeners?protocol_port=80'), 'one two');
   assert.equal(await names('/listeners?protocol_port=x'), '');
   assert.equal(await names(`/pools?loadbalancer_id=${made[0]}`), 'one');

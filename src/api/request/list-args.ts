@@ -12,6 +12,9 @@ const ONCE = ['limit', 'marker', 'sort', 'sort_key', 'sort_dir', 'project_id'];
 const RESERVED = new Set(['limit', 'marker', 'sort', 'sort_key', 'sort_dir', 'page_reverse', 'fields']);
 const TAG_ARGS = new Set(['tags', 'tags-any', 'not-tags', 'not-tags-any']);
 
+/** Names that the reference takes for a column besides its field's: openstacksdk lists the listeners of a load balancer by this one. */
+const OTHER_NAMES: ReadonlyMap<string, string> = new Map([['load_balancer_id', 'loadbalancer_id']]);
+
 /** Filters on columns and on rows of other tables; null: a value that no row can have, so the list is empty. */
 export type Filters = Pick<ListQuery, 'filters' | 'among'> | null;
 
@@ -22,9 +25,10 @@ export function readFilters(resource: Resource, query: QueryArgs, options: ApiOp
   if (!options.allow_filtering) return { filters, among };
   if (ONCE.some((name) => query.all(name).length > 1)) throw badArgument();
   let isPossible = true;
-  for (const name of query.names) {
+  for (const asked of query.names) {
+    const name = OTHER_NAMES.get(asked) ?? asked;
     if (RESERVED.has(name) || TAG_ARGS.has(name) || (name === 'project_id' && name in resource.fields)) continue;
-    const values = query.all(name);
+    const values = query.all(asked);
     if (values.length > 1 && isSilent(resource, name)) {
       // No list is equal to a truth value but that of a word that is none, or to another list.
       if (filterKind(resource, name) === 'json') isPossible = false;

@@ -2,6 +2,7 @@
 #
 #   use_client [PYTHON]     the `openstack` of that interpreter (Debian's unless given), loaded once: each command takes 0.2 s, not 1 s
 #   use_controllers [STATE] controllers that run on a state folder, or some of its own, destroyed at the end
+#   find_newest NAME PIN…   what tools/newest-clients.ts has brought
 #   os, value, later, gather, refused, settle      commands and what they print
 set -euo pipefail
 
@@ -53,6 +54,20 @@ use_client() {
     sleep 0.05
   done
   fail 'the client is not loaded after 15 seconds'
+}
+
+# find_newest NAME PIN…: a folder that tools/newest-clients.ts made of exactly these files of this folder; it is in $newest.
+find_newest() {
+  newest=${XDG_CACHE_HOME:-$HOME/.cache}/octavia-test/$1
+  shift
+  (cd "$root/test/clients/support" && cat "$@") | cmp -s - "$newest/pins" ||
+    skip 'the newest clients are not here: `node tools/newest-clients.ts` brings them, or says why not'
+}
+
+# make_certificate NAME: $work/NAME.p12, a certificate with its key
+make_certificate() {
+  openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj "/CN=$1" -keyout "$work/$1.key" -out "$work/$1.pem" 2>/dev/null
+  openssl pkcs12 -export -inkey "$work/$1.key" -in "$work/$1.pem" -passout pass: -out "$work/$1.p12"
 }
 
 openstack() { "$python" -I -S "$root/test/clients/support/quick-client.py" ask "$work/client" "$@"; }

@@ -1,5 +1,5 @@
 module gophercloud-client
 
-go 1.24
+go 1.25.0
 
-require github.com/gophercloud/gophercloud/v2 v2.8.0
+require github.com/gophercloud/gophercloud/v2 v2.15.0
