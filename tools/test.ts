@@ -99,13 +99,13 @@ async function withPostgres(files: readonly string[], base: Omit<FileRun, 'env'>
   }
 }
 
-/** Runs files, a few at a time; scripts of clients get longer, because they start everything. */
+/** Runs files, a few at a time; scripts of clients get longer, because they start everything and clients are slow. */
 async function runAll(database: string, files: readonly string[], run: FileRun, summary: Summary): Promise<void> {
   const queue = [...files];
   const lane = async (): Promise<void> => {
     for (let path = queue.shift(); path !== undefined && !run.signal.aborted; path = queue.shift()) {
       const isClient = path.startsWith('test/clients/');
-      const result = await runFile(path, isClient ? { ...run, timeout_ms: Math.max(run.timeout_ms, 300_000) } : run);
+      const result = await runFile(path, isClient ? { ...run, timeout_ms: Math.max(run.timeout_ms, 600_000) } : run);
       summary.add(database, result);
       seen.push(...result.tests);
     }
