@@ -15,6 +15,7 @@ import type { ApiDeps } from './deps.ts';
 import { findForm } from './http/forms.ts';
 import { answerOf, type ErrorAnswer, faultBody, refusalAnswer } from './http/errors.ts';
 import { healthAnswer } from './http/healthcheck.ts';
+import { discardRest } from './http/rest.ts';
 import { checkSender, corsHeaders } from './http/origin.ts';
 import { parseQuery } from './http/query.ts';
 import { checkPaging } from './request/list-args.ts';
@@ -82,8 +83,10 @@ function closeConnections(app: FastifyInstance): void {
     isClosing = true;
     setTimeout(() => app.server.closeAllConnections(), DRAIN_MS).unref();
   });
-  app.addHook('onSend', async (_request, reply) => {
+  app.addHook('onSend', async (request, reply) => {
     if (isClosing) reply.header('connection', 'close');
+    // An answer before the body was read (413): a connection that is closed meanwhile is all that many clients would see.
+    await discardRest(request.raw);
   });
 }
 

@@ -1,5 +1,6 @@
 /** What is hardly HTTP, or HTTP that nobody means: every answer is in the form of the service that was asked, and a refusal writes nothing. */
 import assert from 'node:assert/strict';
+import { connect } from 'node:net';
 import { type TestContext, test } from 'node:test';
 import { contentHash } from '../fuzz/content-hash.ts';
 import { sendRaw } from '../fuzz/raw-requests.ts';
@@ -96,6 +97,28 @@ test('tunnels, and requests without a host, are answered', async (t) => {
   const hostless = await exchange(program, ['GET /v2 HTTP/1.1']);
   assert.equal(hostless.status, 400);
   assert.match(hostless.body, /Host/u);
+});
+
+test('a client that sends far too much gets to read that it was too much', async (t) => {
+  const { program } = await withProgram(t);
+  const { hostname, port } = new URL(program.base_url);
+  for (const path of Object.keys(forms)) {
+    const answer = await new Promise<string>((resolve, reject) => {
+      const socket = connect(Number(port), hostname);
+      socket.on('error', reject);
+      socket.write(`POST ${path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 20000000\r\n\r\n`);
+      // As most clients: everything is written before anything is read.
+      socket.pause();
+      socket.write(Buffer.alloc(20_000_000, 'x'), () => {
+        socket.once('data', (chunk: Buffer) => {
+          socket.destroy();
+          resolve(chunk.toString());
+        });
+        socket.resume();
+      });
+    });
+    assert.match(answer, /^HTTP\/1\.1 413 /u, path);
+  }
 });
 
 test('a refused change of networks writes nothing', async (t) => {

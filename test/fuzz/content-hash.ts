@@ -8,9 +8,10 @@ const restless = new Set(['schema_version']);
 
 /** The hash of all rows of all tables, whatever their order. */
 export async function contentHash(db: Database): Promise<string> {
+  const tables = (await tablesOf(db)).filter((table) => !restless.has(table));
+  if (db.dialect === 'postgresql') return serverHash(db, tables);
   const hash = createHash('sha256');
-  for (const table of await tablesOf(db)) {
-    if (restless.has(table)) continue;
+  for (const table of tables) {
     const { rows } = await sql`select * from ${sql.table(table)}`.execute(db.read);
     const texts = rows.map((row) =>
       JSON.stringify(row, (_key, value: unknown) => (value instanceof Uint8Array ? Buffer.from(value).toString('hex') : value)),
@@ -18,6 +19,18 @@ export async function contentHash(db: Database): Promise<string> {
     hash.update(`${table}\n${texts.toSorted().join('\n')}\n`);
   }
   return hash.digest('hex');
+}
+
+/** The same made by the server, in one question: with one for each table a run took three times as long. */
+async function serverHash(db: Database, tables: readonly string[]): Promise<string> {
+  const hashes = tables.map(
+    (table) => sql<{
+      hash: string;
+    }>`select ${table}::text as name, md5(coalesce(string_agg(md5(t::text), '' order by md5(t::text)), '')) as hash
+      from ${sql.table(table)} t`,
+  );
+  const { rows } = await sql<{ name: string; hash: string }>`${sql.join(hashes, sql` union all `)}`.execute(db.read);
+  return JSON.stringify(rows.map(({ name, hash }) => [name, hash]).toSorted());
 }
 
 /** Removes all rows; what others refer to goes last. */

@@ -23,7 +23,7 @@ const MORE_BYTES = 4096;
 /** An exchange, and what in it was secret. */
 export type Exchange = { readonly sent: Sent; readonly received: Received; readonly took_ms: number; readonly secrets: readonly string[] };
 
-/** What is wrong with it; `most_ms` is how long an answer may take. */
+/** What is wrong with it; `most_ms` is how much work an answer may take. */
 export function faultsIn(exchange: Exchange, most_ms: number): string[] {
   const { sent, received, took_ms } = exchange;
   const { status } = received;

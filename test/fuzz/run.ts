@@ -18,7 +18,7 @@ import { fuzz } from './fuzz.ts';
 import { fuzzRoutes } from './fuzz-routes.ts';
 import { groupTable, isNeverAccepted } from './groups.ts';
 
-/** Longest that an answer may take, in milliseconds. */
+/** What an answer may cost, in milliseconds of work. */
 const MOST_MS = 2000;
 
 /** Findings that are printed in full. */
