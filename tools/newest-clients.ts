@@ -34,6 +34,14 @@ const parts: readonly Part[] = [
   { name: 'gophercloud', pins: ['gophercloud/go.sum', 'gophercloud/go.mod', 'gophercloud/main.go'], make: makeGo },
 ];
 
+/** Words of Node, pip and go for what is not there, or does not answer. */
+const absences = [
+  /ENOENT|No module named (?:venv|pip)|ensurepip is not/iu,
+  /ConnectionError|connection broken|ConnectTimeout|ReadTimeout|dial tcp|i\/o timeout/iu,
+  // A mirror need not have everything.
+  /No matching distribution found|HTTP error (?:4\d\d|5\d\d)|: (?:4\d\d|5\d\d) |go\.mod requires go/iu,
+];
+
 process.exitCode = Math.max(...(await Promise.all(parts.map(bring))));
 
 async function bring(part: Part): Promise<number> {
@@ -64,11 +72,8 @@ function told(folder: string): number {
   return 0;
 }
 
-/** Words of pip, go and Node for what is not there, or does not answer. */
 function isAbsence(said: string): boolean {
-  return /ENOENT|No module named (?:venv|pip)|ensurepip is not|ConnectionError|connection broken|ConnectTimeout|ReadTimeout|dial tcp|i\/o timeout|HTTP error (?:429|5\d\d)|: (?:429|5\d\d) |go\.mod requires go/iu.test(
-    said,
-  );
+  return absences.some((words) => words.test(said));
 }
 
 /** An environment of its own, which runs where it is moved to as nobody uses its scripts: they alone name their folder. */
