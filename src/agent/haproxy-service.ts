@@ -46,6 +46,8 @@ export class HaproxyService {
   #trustsForms = true;
   /** A configuration that waits for the worker to take its certificates: until then its file is `offered`, and the one before is in force. */
   #trial: Offer | undefined;
+  /** The master that was started again last after HAProxy had ended by itself. */
+  #newest: number | undefined;
   #statsSocket: Promise<string | undefined> | undefined;
   #members: { readonly of: string; readonly are: Members | undefined } | undefined;
   /** Called before a worker is replaced, for the last counters of the old one. */
@@ -198,6 +200,7 @@ export class HaproxyService {
     const { config } = loadBalancerPlaces(this.#places, loadbalancer_id);
     const isWanted = (await this.#haproxy.wantedConfig()) !== undefined;
     const before = isWanted ? await this.#haproxy.presentProcesses() : undefined;
+    if (before !== undefined) await this.#noteCrash(before);
     const held = before?.worker === undefined ? undefined : await this.#heldBy(loadbalancer_id, before, async () => wanted);
     if (held?.fingerprint === wanted.fingerprint && !held.is_unsure) return { how: 'nothing', commands: 0, reason: null };
     const changed = held === undefined ? { reason: 'it is not known what the worker holds' } : await this.#byCommands(held, wanted);
@@ -252,6 +255,7 @@ export class HaproxyService {
     if ((await this.#haproxy.wantedConfig()) !== config) return undefined;
     const processes = await this.#haproxy.processes();
     if (processes?.worker === undefined) return undefined;
+    await this.#noteCrash(processes);
     return (await this.#heldBy(loadbalancer_id, processes, () => this.#wanted(loadbalancer_id))) ?? 'unknown';
   }
 
@@ -323,6 +327,15 @@ export class HaproxyService {
       generation: accepted?.md5 === md5 ? accepted.generation : 0,
       lists: await listNames(this.#places, loadbalancer_id),
     };
+  }
+
+  /** Another master than the last, that nobody here started: the init did, as HAProxy had ended. */
+  async #noteCrash({ master, worker, reloads }: Processes): Promise<void> {
+    const held = await this.#held.read();
+    if (held === undefined || worker === undefined || worker === held.pid || reloads !== 0 || master === this.#newest) return;
+    this.#newest = master;
+    this.#log('warn', 'HAProxy ended by itself and was started again', { loadbalancer_id: held.loadbalancer_id });
+    await this.#changes.noteCrash();
   }
 
   /** What a worker holds that we saw start; or one that the init started with the file as it is, which the times of both tell. */

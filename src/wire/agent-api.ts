@@ -142,6 +142,8 @@ export type ChangeCounts = {
   readonly by_commands: number;
   readonly reloads: number;
   readonly starts: number;
+  /** How often HAProxy ended by itself (a limit of memory, a fault of its own) and was started again by the init. */
+  readonly crashes: number;
   /** Servers, lists and limits that were found other than the configuration says, and put right. */
   readonly repairs: number;
   /** The last reloads, the newest first; `at` is an ISO time. */

@@ -15,6 +15,7 @@ const haproxy = fc.record({
   by_commands: fc.nat(),
   reloads: fc.nat(),
   starts: fc.nat(),
+  crashes: fc.nat(),
   repairs: fc.nat(),
   last_reloads: fc.array(reload, { maxLength: 5 }),
 });

@@ -155,8 +155,8 @@ function readHaproxy(fields: Fields): HaproxyReport {
     const { at, reason, took_ms } = asFields(each);
     return { at: asText(at), reason: asText(reason), took_ms: asNumber(took_ms) };
   });
-  const counts = { by_commands: count('by_commands'), reloads: count('reloads'), starts: count('starts'), repairs: count('repairs') };
-  return { maxconn_limit: count('maxconn_limit'), ...counts, last_reloads };
+  const counts = { by_commands: count('by_commands'), reloads: count('reloads'), starts: count('starts'), crashes: count('crashes') };
+  return { maxconn_limit: count('maxconn_limit'), ...counts, repairs: count('repairs'), last_reloads };
 }
 
 function readListener(fields: Fields): ListenerBeat {

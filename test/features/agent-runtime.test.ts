@@ -333,7 +333,7 @@ async function killedAgent({ amphora, ids, members, put, server, command, proces
   assert.deepEqual([(await processes()).worker, now], [worker, worker]);
 }
 
-async function deaths({ amphora, put, server, command, processes, members }: Serving): Promise<void> {
+async function deaths({ amphora, put, server, command, processes, members, changes }: Serving): Promise<void> {
   const servers = [server(0, 'weight', '1', ...check), server(1, 'weight', '4', ...check, 'disabled'), server(2, 'weight', '1', ...check)];
   await put(servers);
   const changed = [server(0, 'weight', '3', ...check), server(1, 'weight', '1', ...check), server(2, 'weight', '1', ...check, 'disabled')];
@@ -361,6 +361,7 @@ async function deaths({ amphora, put, server, command, processes, members }: Ser
     });
     assert.equal(back.how, 'nothing');
   }
+  assert.equal((await changes()).crashes, 2);
 }
 
 async function batch({ put, server, command, processes }: Serving, t: TestContext): Promise<void> {

@@ -7,7 +7,7 @@ type Counts = Omit<ChangeCounts, 'old_workers' | 'leaving'>;
 const REMEMBERED_RELOADS = 5;
 /** They are told in heartbeats, which have to fit into a datagram. */
 const REASON_LENGTH = 200;
-const none: Counts = { by_commands: 0, reloads: 0, starts: 0, repairs: 0, last_reloads: [] };
+const none: Counts = { by_commands: 0, reloads: 0, starts: 0, crashes: 0, repairs: 0, last_reloads: [] };
 
 /** Counts since the amphora booted. */
 export class ChangeLog {
@@ -20,7 +20,7 @@ export class ChangeLog {
 
   /** The counts. */
   async counts(): Promise<Counts> {
-    this.#counts ??= (await readJsonIfThere<Counts>(this.#path)) ?? none;
+    this.#counts ??= { ...none, ...(await readJsonIfThere<Counts>(this.#path)) };
     return this.#counts;
   }
 
@@ -35,6 +35,12 @@ export class ChangeLog {
       ...counts.last_reloads,
     ];
     await this.#keep({ ...counts, reloads: counts.reloads + 1, last_reloads: last_reloads.slice(0, REMEMBERED_RELOADS) });
+  }
+
+  /** Counts an end of HAProxy that nobody asked for. */
+  async noteCrash(): Promise<void> {
+    const counts = await this.counts();
+    await this.#keep({ ...counts, crashes: counts.crashes + 1 });
   }
 
   /** Counts what was put right. */

@@ -81,6 +81,7 @@ function haproxySchema(): JsonSchema {
     by_commands: told(count, 'Changes for which HAProxy was not reloaded.'),
     reloads: told(count, 'Changes for which it was reloaded.'),
     starts: told(count, 'How often it was started for a change.'),
+    crashes: told(count, 'How often it ended by itself, for want of memory for instance, and was started again.'),
     repairs: told(count, 'What was found other than the configuration says, and put right.'),
     last_reloads: told(
       listOf(object({ at: { type: 'string', format: 'date-time' }, reason: text, took_ms: count })),
