@@ -76,8 +76,7 @@ export async function updateHealthMonitor(call: Call): Promise<Answer> {
     const after = { ...pool.healthmonitor, ...change };
     checkMonitor(after, namesIn(body), pool.protocol, call.deps.options);
     await updateRows(tx, 'healthmonitor', [id], change);
-    // Unlike everywhere else, null leaves the tags of a health monitor alone.
-    if (body['tags'] !== null) await updateTags(tx, id, body);
+    await updateTags(tx, id, body);
     await markPool(space, pool_id, true);
     return {
       tree: withPool(tree, { ...pool, healthmonitor: after }),

@@ -154,7 +154,7 @@ export async function updatePolicy(call: Call): Promise<Answer> {
     const shift = shiftForMove(before.position, position);
     await shiftRows(space, listener_id, shift);
     await updateRows(tx, 'l7policy', [id], change);
-    await updateTags(tx, id, body);
+    await updateTags(tx, id, body, true);
     await markListener(space, listener_id);
     const { rules: _rules, ...row } = after;
     const others = shifted(

@@ -135,7 +135,7 @@ export async function updateRule(call: Call): Promise<Answer> {
     const change = { ...ruleChange(call, body, before), ...updatedIdentity(now) };
     const rule = { ...before, ...change };
     await updateRows(tx, 'l7rule', [id], change);
-    await updateTags(tx, id, body);
+    await updateTags(tx, id, body, true);
     return { rules: replaced(policy.rules, rule), id, result: await presentStored(call, tx, l7rules, rule) };
   });
   return { status: 200, body: answer };

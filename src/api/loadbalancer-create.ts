@@ -15,7 +15,7 @@ import type { Answer, Call } from './call.ts';
 import { checkCertificates } from './request/certificates.ts';
 import { checkQuota, newIdentity, providerOf } from './change.ts';
 import { timestamp } from './deps.ts';
-import { hasTagTwice, newColumns, tagsOf } from './request/fill.ts';
+import { hasTagTwice, newColumns, orderedTags } from './request/fill.ts';
 import { type Choice, chooseProvider, findChoice, flavorOf, holdChoice, vnicTypeOf, zoneOf } from './flavors/choose.ts';
 import { buildGraph, type Graph, listenerTrees } from './tree/graph.ts';
 import { presentGraph } from './tree/graph-answer.ts';
@@ -43,7 +43,7 @@ export async function createLoadBalancer(call: Call): Promise<Answer> {
     allow_member_sriov: flavorOf(choice).allow_member_sriov === true,
   };
   const graph = buildGraph(body, loadbalancer, birth);
-  const tags = (tagsOf(body) ?? []).toSorted();
+  const tags = orderedTags(body);
   providerOf(call.deps, loadbalancer.provider).validate(treeOf(loadbalancer, graph), {
     action: 'create',
     owner: { type: 'loadbalancer', id: loadbalancer.id },

@@ -46,8 +46,7 @@ export async function updateLoadBalancer(call: Call): Promise<Answer> {
     const change = { ...loadbalancerChange(call, body), ...updatedIdentity(now) };
     const after = { ...tree.loadbalancer, ...change };
     await updateRows(tx, 'loadbalancer', [id], change);
-    // Unlike for most others, null leaves the tags alone.
-    if (body['tags'] !== null) await updateTags(tx, id, body);
+    await updateTags(tx, id, body);
     return {
       tree: { ...tree, loadbalancer: after },
       change: { action: 'update', owner: { type: 'loadbalancer', id } },

@@ -136,11 +136,10 @@ function poolChange(call: Call, body: JsonObject, before: Pool): Partial<Pool> {
 /** What becomes of a session persistence: null removes it, a part of one changes the stored one. */
 function changedPersistence(given: unknown, before: Pool): Pool['session_persistence'] {
   if (given === null) return null;
-  if (Object.keys(given as object).length === 0 && before.session_persistence !== null) return before.session_persistence;
   const request = given as PersistenceRequest;
   const type = request.type ?? before.session_persistence?.type;
+  checkPersistence(before.protocol, { ...request, ...(type !== undefined && { type }) }, true);
   if (type === undefined) throw refusal('Field "type" must be specified for a new session persistence.');
-  checkPersistence(before.protocol, { ...request, type });
   const kept = type === before.session_persistence?.type ? before.session_persistence : {};
   return wholePersistence({ ...kept, ...request, type });
 }

@@ -20,8 +20,12 @@ export async function presentStored(
   return { [resource.root]: presenterOf(resource)(row as unknown as Row, groupRelated(resource, relations)) };
 }
 
-/** Replaces the tags of a resource when the request speaks of them. Throws `Fault` 409 for a tag that is given twice. */
-export async function updateTags(tx: Reader, id: string, body: JsonObject): Promise<void> {
+/**
+ * Replaces the tags of a resource when the request speaks of them. Null leaves them alone, as in the reference; of an L7 policy or rule
+ * (`nullClears`) it removes them. Throws `Fault` 409 for a tag that is given twice.
+ */
+export async function updateTags(tx: Reader, id: string, body: JsonObject, nullClears = false): Promise<void> {
+  if (body['tags'] === null && !nullClears) return;
   const tags = tagsOf(body);
   if (hasTagTwice(body)) throw new Fault(409, 'Already an entity with that specified id.');
   if (tags !== undefined) await replaceTags(tx, id, tags);

@@ -2,13 +2,15 @@
  * Asks two servers about every attribute of every resource: lists filtered and sorted by it, and updates that set it to everything odd.
  *
  *     node test/conformance/sweep.ts --theirs http://127.0.0.1:9976 --ours http://127.0.0.1:9876
- *       [--what list,put,post,path] [--of pool,member] [--text]
+ *       [--what list,put,post,path,several,batch,tree] [--of pool,member] [--count 100] [--seed 1] [--text]
  *
- * `explore.ts` draws; this goes through all. Both servers must be set up alike (see `program.ts`). Ends with 1 when anything differs.
+ * Lists, updates, creates and paths are gone through; several attributes at once, batches of members and whole load balancers are drawn. Both servers must be set up alike (see `program.ts`). Ends with 1 when anything differs.
  */
 import { parseArgs } from 'node:util';
+import { seededRandom } from '../crash/seeded-random.ts';
 import type { Answers } from './both.ts';
 import { Both, Teller } from './both.ts';
+import { drawBatch, drawSeveral, drawTree } from './drawn.ts';
 import type { Request } from './exchange.ts';
 import { listRequests, pathRequests, postRequests, putRequests, type Swept, swept, sweptWorld } from './swept.ts';
 
@@ -20,6 +22,8 @@ const { values } = parseArgs({
     of: { type: 'string' },
     text: { type: 'boolean' },
     kinds: { type: 'string' },
+    count: { type: 'string', default: '100' },
+    seed: { type: 'string', default: String(Date.now() % 1_000_000) },
   },
 });
 
@@ -62,7 +66,26 @@ async function change(target: Swept, request: Request): Promise<void> {
   await ask({ method: 'GET', path: `/v2/lbaas${target.item}` });
 }
 
+async function batch(request: Request): Promise<void> {
+  const answers = await ask(request);
+  if (!isDone(answers)) return;
+  await both.settle('<loadbalancer1>');
+  await ask({ method: 'GET', path: '/v2/lbaas/pools/<pool2>/members' });
+}
+
+async function tree(request: Request): Promise<void> {
+  const answers = await ask(request);
+  if (!isDone(answers)) return;
+  await both.settle('<made1>');
+  for (const path of ['', '/status', '/stats']) await ask({ method: 'GET', path: `/v2/lbaas/loadbalancers/<made1>${path}` });
+  for (const path of ['listeners', 'pools']) await ask({ method: 'GET', path: `/v2/lbaas/${path}?loadbalancer_id=<made1>` });
+  await both.ask({ method: 'DELETE', path: '/v2/lbaas/loadbalancers/<made1>?cascade=true' });
+  await both.settle('<made1>');
+}
+
 const what = values.what.split(',');
+const count = Number(values.count);
+const random = seededRandom(Number(values.seed));
 const targets = swept.filter(({ root }) => values.of === undefined || values.of.split(',').includes(root));
 await makeWorld();
 try {
@@ -71,7 +94,10 @@ try {
     if (what.includes('path')) for (const request of pathRequests(target)) await ask(request);
     if (what.includes('post')) for (const request of postRequests(target)) await change(target, request);
     if (what.includes('put')) for (const request of putRequests(target)) await change(target, request);
+    if (what.includes('several')) for (let index = 0; index < count; index += 1) await change(target, drawSeveral(target, random));
   }
+  if (what.includes('batch')) for (let index = 0; index < count; index += 1) await batch(drawBatch(random));
+  if (what.includes('tree')) for (let index = 0; index < count; index += 1) await tree(drawTree(random));
 } finally {
   await both.ask({ method: 'DELETE', path: '/v2/lbaas/loadbalancers/<loadbalancer1>?cascade=true' });
   await both.settle('<loadbalancer1>');
@@ -81,5 +107,5 @@ try {
     await both.ask({ method: 'DELETE', path: `/v2/lbaas/${name}` });
   both.close();
 }
-process.stdout.write(`${asked} requests; differences: ${JSON.stringify(teller.counts)}\n`);
+process.stdout.write(`seed ${values.seed}, ${asked} requests; differences: ${JSON.stringify(teller.counts)}\n`);
 process.exitCode = teller.hasFound ? 1 : 0;

@@ -31,14 +31,16 @@ export type Swept = {
   readonly own: string;
 };
 
-const PROJECT = 'sweepNONCE000000000000000000000';
-const SUBNET = 'c55e7725-894c-400e-bd00-57a04ae1e676';
+/** The project of everything that is made. */
+export const SWEEP_PROJECT = 'sweepNONCE000000000000000000000';
+/** The subnet of every address. */
+export const SUBNET = 'c55e7725-894c-400e-bd00-57a04ae1e676';
 const NETWORK = '0ff0a0a3-2c09-4ddb-8c3d-1d3f9a1c0001';
 const lb = { loadbalancer_id: '<loadbalancer1>' };
 
 /** The resources, each with the path of its collection and of one of it. */
 export const swept: readonly Swept[] = [
-  built('loadbalancer', 'loadbalancers', loadbalancerFields, { project_id: PROJECT, vip_subnet_id: SUBNET }),
+  built('loadbalancer', 'loadbalancers', loadbalancerFields, { project_id: SWEEP_PROJECT, vip_subnet_id: SUBNET }),
   built('listener', 'listeners', listenerFields, { ...lb, protocol: 'HTTP', protocol_port: 8000 }),
   built('pool', 'pools', poolFields, { ...lb, protocol: 'HTTP', lb_algorithm: 'ROUND_ROBIN' }),
   built('member', 'pools/<pool1>/members', memberFields, { address: '192.0.2.99', protocol_port: 80 }, ''),
@@ -70,7 +72,13 @@ export const swept: readonly Swept[] = [
   },
 ];
 
-function built(root: string, path: string, fields: Fields, base: Readonly<Record<string, unknown>>, own = `project_id=${PROJECT}`): Swept {
+function built(
+  root: string,
+  path: string,
+  fields: Fields,
+  base: Readonly<Record<string, unknown>>,
+  own = `project_id=${SWEEP_PROJECT}`,
+): Swept {
   return { root, collection: `/${path}`, item: `/${path}/<${root}1>`, fields, base, isBuilt: true, own };
 }
 
@@ -100,7 +108,7 @@ export const sweptWorld: readonly Request[] = [
   post(
     'loadbalancers',
     'loadbalancer',
-    { project_id: PROJECT, vip_subnet_id: SUBNET, vip_network_id: NETWORK, name: 'World', description: 'Desc', tags: ['a', 'B'] },
+    { project_id: SWEEP_PROJECT, vip_subnet_id: SUBNET, vip_network_id: NETWORK, name: 'World', description: 'Desc', tags: ['a', 'B'] },
     'loadbalancer1',
   ),
   post('pools', 'pool', { ...lb, protocol: 'HTTP', lb_algorithm: 'ROUND_ROBIN', name: 'P one', tags: ['a'] }, 'pool1'),
@@ -284,12 +292,14 @@ export function* pathRequests(target: Swept): Generator<Asked> {
     yield { method: 'GET', path: `/v2/lbaas${target.item}${query}` };
 }
 
-const wordsOf = (field: Field): readonly unknown[] => {
+/** The words of a field that has only some. */
+export const wordsOf = (field: Field): readonly unknown[] => {
   const { enum: own, anyOf = [] } = field.schema as { enum?: unknown[]; anyOf?: { enum?: unknown[] }[] };
   return [own, ...anyOf.map((each) => each.enum)].flatMap((each) => each ?? []);
 };
 
-function asciiJson(value: unknown): string {
+/** JSON text of ASCII characters only, as latin1 carries it. */
+export function asciiJson(value: unknown): string {
   return JSON.stringify(value).replaceAll(/[\u0080-\uffff]/gu, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`);
 }
 
@@ -304,7 +314,7 @@ function* changes(target: Swept, way: 'post' | 'put'): Generator<Record<string, 
   yield {};
   yield { x: 1 };
   yield { name: 'a', x: 1, y: 2 };
-  yield { tenant_id: PROJECT };
+  yield { tenant_id: SWEEP_PROJECT };
   yield { id: '0ff0a0a3-2c09-4ddb-8c3d-1d3f9a1cffff' };
 }
 

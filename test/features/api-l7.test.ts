@@ -393,7 +393,7 @@ test('a whole tree with policies and rules is made in one call, answered in full
     [{ ...inTree, l7policies: [{ action: 'REDIRECT_TO_URL' }] }, /^400 Invalid L7 Policy arguments: redirect_url must not be None$/u],
     [
       { ...inTree, l7policies: [{ action: 'REDIRECT_TO_POOL', redirect_pool: { name: 'nowhere' } }] },
-      /^400 Validation failure: Pool named 'nowhere'/u,
+      /^400 Validation failure: Pool 'nowhere'/u,
     ],
     [
       { ...inTree, l7policies: [{ action: 'REDIRECT_TO_POOL', redirect_pool_id: MISSING }] },

@@ -221,7 +221,7 @@ test('a tree that cannot be made leaves nothing behind', async (t) => {
   const cases: readonly (readonly [Record<string, unknown>, number, RegExp])[] = [
     [{ pools: [pool, pool] }, 400, /Pool names must be unique/u],
     [{ pools: [{ name: 'p' }] }, 400, /missing required attribute: protocol/u],
-    [{ listeners: [{ ...listener, default_pool: { name: 'zz' } }] }, 400, /'zz' is referenced but not defined/u],
+    [{ listeners: [{ ...listener, default_pool: { name: 'zz' } }] }, 400, /'zz' was referenced but no full definition/u],
     [{ listeners: [listener, listener] }, 409, /already using protocol HTTP and protocol_port 80/u],
     [
       { listeners: [{ ...listener, default_pool: { ...pool, protocol: 'UDP' } }] },

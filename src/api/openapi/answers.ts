@@ -2,7 +2,7 @@
 import { quotaNames } from '../../db/quotas.ts';
 import { loadbalancerFields } from '../../model/index.ts';
 import { aliases, quotas } from '../quotas.ts';
-import { type JsonSchema, publicSchema } from '../request/describe.ts';
+import { type JsonSchema, nullable, publicSchema } from '../request/describe.ts';
 import { healthmonitors, l7policies, l7rules, listeners, loadbalancers, members, pools } from '../resources.ts';
 import type { Resource } from '../resource.ts';
 import { answerSchema, refTo, schemaName, withWords } from './schemas.ts';
@@ -21,18 +21,13 @@ const listOf = (items: JsonSchema): JsonSchema => ({ type: 'array', items });
 type ObjectSchema = { readonly properties: Readonly<Record<string, JsonSchema>>; readonly required: readonly string[] };
 
 /** The schema of a resource as it stands in a whole tree: without its parents, with its parts in full. */
-function inTree(
-  resource: Resource,
-  without: readonly string[],
-  parts: Readonly<Record<string, JsonSchema>>,
-  optional: readonly string[] = [],
-): JsonSchema {
+function inTree(resource: Resource, without: readonly string[], parts: Readonly<Record<string, JsonSchema>>): JsonSchema {
   const { properties, required } = answerSchema(resource) as unknown as ObjectSchema;
   const kept = Object.entries(properties).filter(([name]) => !without.includes(name));
   return {
     type: 'object',
     properties: { ...Object.fromEntries(kept), ...parts },
-    required: [...new Set([...required, ...Object.keys(parts)])].filter((name) => !without.includes(name) && !optional.includes(name)),
+    required: [...new Set([...required, ...Object.keys(parts)])].filter((name) => !without.includes(name)),
   };
 }
 
@@ -40,12 +35,10 @@ function treeSchemas(): Record<string, JsonSchema> {
   const policy = inTree(l7policies, [], { rules: listOf(refTo(schemaName(l7rules))) });
   const listener = inTree(listeners, ['loadbalancers'], { l7policies: listOf(policy) });
   const monitor = inTree(healthmonitors, ['pools'], {});
-  const pool = inTree(
-    pools,
-    ['healthmonitor_id', 'loadbalancers'],
-    { members: listOf(refTo(schemaName(members))), healthmonitor: monitor },
-    ['healthmonitor'],
-  );
+  const pool = inTree(pools, ['healthmonitor_id', 'loadbalancers'], {
+    members: listOf(refTo(schemaName(members))),
+    healthmonitor: nullable(monitor),
+  });
   return { LoadBalancerTree: inTree(loadbalancers, [], { listeners: listOf(listener), pools: listOf(pool) }) };
 }
 

@@ -38,6 +38,12 @@ function defaultOf(field: Field, options: ApiOptions): unknown {
 export const tagsOf = (body: JsonObject): readonly string[] | undefined =>
   Object.hasOwn(body, 'tags') ? ((body['tags'] as string[] | null) ?? []) : undefined;
 
+/** The tags of a new resource in the order in which answers show them (see `tagsQuery`). */
+export const orderedTags = (body: JsonObject): readonly string[] =>
+  (tagsOf(body) ?? []).toSorted((one, other) => order(one.toLowerCase(), other.toLowerCase()) || order(one, other));
+
+const order = (one: string, other: string): number => (one < other ? -1 : Number(one > other));
+
 /** Does the request name a tag twice? The reference refuses that on a create. */
 export const hasTagTwice = (body: JsonObject): boolean => {
   const tags = tagsOf(body) ?? [];

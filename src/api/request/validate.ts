@@ -24,7 +24,15 @@ export type Shape = ReadonlyMap<string, Attribute>;
 export type Attribute = { readonly read: Reader; readonly mandatory: boolean; readonly field?: Field; readonly of?: 'post' | 'put' };
 
 /** The value is of the right type but not allowed: the message names the attribute. */
-class Refused extends Error {}
+class Refused extends Error {
+  /** What the message shows instead of what came. */
+  readonly shown: unknown;
+
+  constructor(message: string, shown?: unknown) {
+    super(message);
+    this.shown = shown;
+  }
+}
 
 /** The value is of another type: the message shows the whole body. */
 class Unreadable extends Error {}
@@ -97,7 +105,7 @@ function readAttribute(name: string, read: Reader, value: unknown): unknown {
     return read(value);
   } catch (error) {
     if (error instanceof UnknownNames) error.path.unshift(name);
-    if (error instanceof Refused) throw invalid(name, value, error.message, error);
+    if (error instanceof Refused) throw invalid(name, error.shown ?? value, error.message, error);
     throw error;
   }
 }
@@ -225,9 +233,9 @@ function textReader(schema: Schema): Reader {
 export function integerReader(minimum?: number, maximum?: number): Reader {
   const read: Reader = (value) => {
     const number = toInteger(value);
-    if (minimum !== undefined && number < minimum) throw new Refused(`Value should be greater or equal to ${minimum}`);
+    if (minimum !== undefined && number < minimum) throw new Refused(`Value should be greater or equal to ${minimum}`, number);
     const most = maximum ?? MAX_INTEGER;
-    if (number > most) throw new Refused(`Value should be lower or equal to ${most}`);
+    if (number > most) throw new Refused(`Value should be lower or equal to ${most}`, number);
     return number;
   };
   return described(read, () => ({ type: 'integer', ...(minimum !== undefined && { minimum }), maximum: maximum ?? MAX_INTEGER }));
@@ -265,7 +273,8 @@ const FALSE_WORDS = new Set(['false', 'f', 'no', 'n', 'off', '0']);
 export const readBoolean: Reader = described(
   (value) => {
     if (typeof value === 'boolean') return value;
-    if (Number.isSafeInteger(value)) return value !== 0;
+    // Larger ones are written with an exponent, and so no integers to the reference.
+    if (Number.isInteger(value) && Math.abs(value as number) < 1e21) return value !== 0;
     if (typeof value === 'string' && TRUE_WORDS.has(value)) return true;
     if (typeof value === 'string' && FALSE_WORDS.has(value)) return false;
     throw new Unreadable(`Value not an unambiguous boolean: ${pythonStr(value)}`);

@@ -28,7 +28,7 @@ export function presentGraph(loadbalancer: LoadBalancer, tags: readonly string[]
       ...show(pools, pool, [new Map(), new Map(), new Map(), labels, new Map()], ['healthmonitor_id', 'loadbalancers']),
       listeners: trees.filter((each) => poolIdsOf(each).has(pool.id)).map(({ id }) => ({ id })),
       members: graph.members.filter((each) => each.pool_id === pool.id).map((each) => show(members, each, [labels], [])),
-      ...(monitor !== undefined && { healthmonitor: show(healthmonitors, monitor, [labels], ['pools']) }),
+      healthmonitor: monitor === undefined ? null : show(healthmonitors, monitor, [labels], ['pools']),
     };
   });
   const shown = {

@@ -16,7 +16,7 @@ import { checkMonitor } from '../../model/rules/healthmonitor.ts';
 import { positionAmong, shifted, shiftForNew } from '../../model/rules/l7policy.ts';
 import { checkListenerPlace, checkPoolBehind, refusal } from '../../model/rules/listener.ts';
 import { duplicateMember, memberKey } from '../../model/rules/member.ts';
-import { hasTagTwice, tagsOf } from '../request/fill.ts';
+import { hasTagTwice, orderedTags } from '../request/fill.ts';
 import { newPolicy, newRule, wantedPosition } from './new-l7.ts';
 import { type Birth, namesIn, newHealthMonitor, newListener, newMember, newPool } from './new-rows.ts';
 import type { JsonObject } from '../request/validate.ts';
@@ -113,7 +113,7 @@ function poolNamed(mention: unknown, pools: ReadonlyMap<string, Pool>): Pool | u
   const named = (mention as JsonObject | null | undefined) ?? null;
   if (named === null) return undefined;
   const pool = pools.get(named['name'] as string);
-  if (pool === undefined) throw refusal(`Pool named '${String(named['name'])}' is referenced but not defined in the request.`);
+  if (pool === undefined) throw refusal(`Pool '${String(named['name'])}' was referenced but no full definition was found.`);
   return pool;
 }
 
@@ -160,5 +160,5 @@ export function listenerTrees(graph: Graph): ListenerTree[] {
 
 function remember(graph: Graph, id: string, body: JsonObject): void {
   if (hasTagTwice(body)) throw new Fault(409, 'Already an entity with that specified id.');
-  graph.tags.push({ id, tags: (tagsOf(body) ?? []).toSorted() });
+  graph.tags.push({ id, tags: orderedTags(body) });
 }

@@ -63,11 +63,20 @@ export function parseCidr(text: string): (AddressNumber & { readonly prefix: num
   const address = parseAddress(host);
   if (address === null || rest.length > 0) return null;
   const bits = address.version === 4 ? 32 : 128;
-  if (length !== undefined && !/^\d{1,3}$/u.test(length)) return null;
-  const prefix = length === undefined ? bits : Number(length);
-  if (prefix > bits) return null;
+  const prefix = length === undefined ? bits : prefixOf(length, address.version);
+  if (prefix === null || prefix > bits) return null;
   const mask = ((1n << BigInt(bits)) - 1n) ^ ((1n << BigInt(bits - prefix)) - 1n);
   return { version: address.version, value: address.value & mask, prefix };
+}
+
+/** The length that is meant: a number or, for IPv4, a mask of either kind (255.0.0.0, 0.255.255.255); null: neither. */
+function prefixOf(text: string, version: 4 | 6): number | null {
+  if (/^\d{1,3}$/u.test(text)) return Number(text);
+  const mask = version === 4 ? parseIpv4(text) : null;
+  if (mask === null) return null;
+  const bits = mask.toString(2).padStart(32, '0');
+  const network = (/^(1*)0*$/u.exec(bits) ?? /^(0*)1*$/u.exec(bits))?.[1];
+  return network === undefined ? null : network.length;
 }
 
 /** Is the address part of the network? False when either is malformed or of another family. */

@@ -60,19 +60,20 @@ export const refusal = (text: string, status = 400): Fault => new Fault(status, 
  * reference counts as one, as it does in the reference.
  */
 export function checkListenerFields(listener: ListenerFields, names: ReadonlySet<string>, limits: ListenerLimits, isUpdate = false): void {
-  checkHeaders(listener);
+  checkHeaders(listener, isUpdate);
   checkGates(listener, limits);
   checkCertificates(listener, isUpdate);
   checkHsts(listener, names);
   checkTls(listener, names, limits, isUpdate);
 }
 
-function checkHeaders({ protocol, insert_headers }: ListenerFields): void {
+function checkHeaders({ protocol, insert_headers }: ListenerFields, isUpdate: boolean): void {
   const names = Object.keys(insert_headers);
   if (names.length === 0) return;
   const unknown = names.filter((name) => !httpHeaders.includes(name) && !tlsHeaders.includes(name));
   const quoted = (list: readonly string[]): string => `[${list.map((name) => `'${name.replaceAll("'", String.raw`\'`)}'`).join(', ')}]`;
-  if (unknown.length > 0) throw new Fault(400, `dict_keys(${quoted(names)}) is not a valid option for insert_headers`);
+  if (unknown.length > 0)
+    throw new Fault(400, `${isUpdate ? quoted(names) : `dict_keys(${quoted(names)})`} is not a valid option for insert_headers`);
   if (protocol !== 'HTTP' && protocol !== 'TERMINATED_HTTPS')
     throw new Fault(400, `insert-headers is not a valid option for a ${protocol} protocol listener.`);
   const aboutTls = names.filter((name) => tlsHeaders.includes(name));
@@ -98,7 +99,9 @@ function checkCertificates(listener: ListenerFields, isUpdate: boolean): void {
     throw refusal(`Certificate container references are not allowed on ${protocol} protocol listeners.`);
   if (!has && protocol === 'TERMINATED_HTTPS')
     throw refusal('An SNI or default certificate container reference must be provided for TERMINATED_HTTPS protocol listeners.');
-  if (ca && !has) throw refusal('An SNI or default certificate container reference must be provided with a client CA container reference.');
+  // An update may name an authority where no certificate is: it is kept, and has no effect.
+  if (ca && !has && !isUpdate)
+    throw refusal('An SNI or default certificate container reference must be provided with a client CA container reference.');
   if (client_authentication !== 'NONE' && !ca)
     throw refusal(`Client authentication setting ${client_authentication ?? 'None'} requires a client CA container reference.`);
   if (listener.client_crl_container_ref && !ca)

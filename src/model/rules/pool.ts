@@ -15,18 +15,26 @@ const isDatagram = (protocol: Pool['protocol']): boolean => protocol === 'UDP' |
 const forbiddenInCookieName = /[\u0000-\u0020\u007f"()/:<=>?@[\\\]{},;]/u;
 
 /** Checks the session persistence of a pool of this protocol; throws `Fault` 400. */
-export function checkPersistence(protocol: Pool['protocol'], persistence: PersistenceRequest): void {
+export function checkPersistence(protocol: Pool['protocol'], persistence: PersistenceRequest, isUpdate = false): void {
   const { type, cookie_name } = persistence;
+  if (isDatagram(protocol)) checkDatagramPersistence(persistence);
+  else if (persistence.persistence_timeout || persistence.persistence_granularity)
+    throw refusal(`persistence_timeout and persistence_granularity is only for UDP ${isUpdate ? '' : 'and SCTP '}protocol pools.`);
   if (cookie_name) {
     if (type !== 'APP_COOKIE') throw refusal('Field "cookie_name" can only be specified with session persistence of type "APP_COOKIE".');
     if (forbiddenInCookieName.test(cookie_name)) throw refusal('Supplied "cookie_name" is invalid.');
   } else if (type === 'APP_COOKIE') {
     throw refusal('Field "cookie_name" must be specified when using the "APP_COOKIE" session persistence type.');
   }
-  const hasTimes = (persistence.persistence_timeout ?? null) !== null || (persistence.persistence_granularity ?? null) !== null;
-  if (!isDatagram(protocol) && hasTimes)
-    throw refusal('persistence_timeout and persistence_granularity is only for UDP and SCTP protocol pools.');
-  if (isDatagram(protocol) && type !== undefined && type !== 'SOURCE_IP')
+}
+
+function checkDatagramPersistence({ type, cookie_name }: PersistenceRequest): void {
+  if (cookie_name && type === 'SOURCE_IP')
+    throw refusal(
+      'session_persistence SOURCE_IP type for UDP and SCTP protocols only accepts: type, persistence_timeout, persistence_granularity.',
+    );
+  if (cookie_name) throw refusal('Cookie names are not supported for UDP/SCTP pools.');
+  if (type !== undefined && type !== 'SOURCE_IP')
     throw refusal(`Session persistence of type ${type} is not supported for UDP/SCTP protocol pools.`);
 }
 
@@ -36,7 +44,11 @@ export function checkPersistence(protocol: Pool['protocol'], persistence: Persis
  */
 export function checkPoolTls(pool: Pool, names: ReadonlySet<string>, limits: PoolLimits, isUpdate = false): void {
   if (pool.crl_container_ref && !pool.ca_tls_container_ref)
-    throw refusal('A CA certificate reference is required to specify a revocation list.');
+    throw refusal(
+      isUpdate
+        ? 'A CA reference is required to specify a certificate revocation list.'
+        : 'A CA certificate reference is required to specify a revocation list.',
+    );
   if (names.has('tls_ciphers')) checkCiphers(pool.tls_ciphers, limits.tls_cipher_prohibit_list);
   if (!pool.tls_enabled && !isUpdate) return;
   if (names.has('tls_versions')) checkTlsVersions(pool.tls_versions ?? [], limits.minimum_tls_version);

@@ -30,6 +30,11 @@ test('a network contains its own addresses only', () => {
   assert.equal(maskCidr('10.0.0.5/8'), '10.0.0.0/8');
   assert.equal(maskCidr('10.0.0.0/33'), null);
   assert.equal(maskCidr('10.0.0.0/x'), null);
+  assert.equal(maskCidr('10.1.2.3/255.255.0.0'), '10.1.0.0/16');
+  assert.equal(maskCidr('10.1.2.3/0.255.255.255'), '10.0.0.0/8');
+  assert.equal(maskCidr('10.1.2.3/0.0.0.0'), '0.0.0.0/0');
+  assert.equal(maskCidr('10.1.2.3/255.0.255.0'), null);
+  assert.equal(maskCidr('2001:db8::/255.0.0.0'), null);
   assert.equal(cidrContains('192.0.2.0/25', '192.0.2.127'), true);
   assert.equal(cidrContains('192.0.2.0/25', '192.0.2.128'), false);
   assert.equal(cidrContains('0.0.0.0/0', '2001:db8::1'), false);
@@ -65,6 +70,8 @@ test('a session persistence fits its pool', () => {
   assert.throws(() => checkPersistence('HTTP', { type: 'APP_COOKIE', cookie_name: 'a=b' }), { message: /"cookie_name" is invalid/u });
   assert.throws(() => checkPersistence('HTTP', { type: 'SOURCE_IP', cookie_name: 'a' }), { message: /can only be specified/u });
   assert.throws(() => checkPersistence('HTTP', { type: 'SOURCE_IP', persistence_timeout: 5 }), { message: /only for UDP and SCTP/u });
+  assert.throws(() => checkPersistence('UDP', { type: 'APP_COOKIE', cookie_name: 'a' }), { message: /Cookie names are not supported/u });
+  assert.throws(() => checkPersistence('SCTP', { type: 'SOURCE_IP', cookie_name: 'a' }), { message: /only accepts: type/u });
   assert.throws(() => checkPersistence('UDP', { type: 'HTTP_COOKIE' }), { message: /not supported for UDP\/SCTP/u });
   assert.doesNotThrow(() => checkPersistence('UDP', { type: 'SOURCE_IP', persistence_timeout: 5, persistence_granularity: '255.255.0.0' }));
 });
