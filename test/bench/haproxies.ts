@@ -1,8 +1,9 @@
 /** HAProxies of a bench beside the load balancer: members that cost little, and the one that a load balancer is compared with. */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
+import { readHierarchies } from '../../src/cloud/local/compute/cgroups.ts';
 import { NETNS_DIR } from '../../src/cloud/local/fabric/names.ts';
 import { freePort } from '../support/octavia.ts';
 import { fixtureText } from '../support/tls-fixtures.ts';
@@ -12,8 +13,11 @@ import type { Scope } from './scope.ts';
 /** What bare HAProxy serves: bytes as they are, or requests, with TLS before them or not. */
 export type BareShape = { readonly mode: 'http' | 'tcp'; readonly hasTls: boolean };
 
-/** Where a HAProxy listens; `namespace`: below /run/netns, absent: this one. */
-export type Listening = { readonly address: string; readonly port: number; readonly namespace?: string };
+/**
+ * Where a HAProxy listens; `namespace`: below /run/netns, absent: this one; `beside`: a process whose groups it shares. A group of its own costs
+ * processor time where processors are busy: of what waits together less is served together.
+ */
+export type Listening = { readonly address: string; readonly port: number; readonly namespace?: string; readonly beside?: number };
 
 /** One thread, as amphorae have; the connections are about what an amphora may have on a small machine. */
 const preamble = (mode: string): string => `global
@@ -67,7 +71,12 @@ ${servers}`;
 }
 
 /** Runs HAProxy in the foreground until the end of the scope. Throws with its words when it does not listen within 10 s. */
-async function startHaproxy(scope: Scope, path: string, text: string, { address, port, namespace }: Listening): Promise<ChildProcess> {
+async function startHaproxy(
+  scope: Scope,
+  path: string,
+  text: string,
+  { address, port, namespace, beside }: Listening,
+): Promise<ChildProcess> {
   writeFileSync(path, text);
   // nsenter becomes the program, so the process is HAProxy's.
   const enter = namespace === undefined ? [] : ['nsenter', `--net=${NETNS_DIR}/${namespace}`];
@@ -76,8 +85,21 @@ async function startHaproxy(scope: Scope, path: string, text: string, { address,
   let said = '';
   child.stderr?.on('data', (chunk: Buffer) => (said += chunk.toString()));
   scope.after(() => endOf(child));
+  if (beside !== undefined) for (const group of groupsOf(beside)) writeFileSync(join(group, 'cgroup.procs'), String(child.pid));
   await untilOpen(address, port, () => (child.exitCode === null ? null : said));
   return child;
+}
+
+/** The folders of a process's groups in the hierarchies that limit anything (cgroups(7)). */
+function groupsOf(pid: number): string[] {
+  const lines = readFileSync(`/proc/${pid}/cgroup`, 'utf8').trim().split('\n');
+  return readHierarchies().flatMap(({ path, version, controllers }) => {
+    const own = lines.find((line) => {
+      const names = line.split(':')[1] ?? '';
+      return version === 2 ? names === '' : names.split(',').some((name) => controllers.includes(name as (typeof controllers)[number]));
+    });
+    return own === undefined ? [] : [join(path, own.split(':').slice(2).join(':'))];
+  });
 }
 
 /** Kills it, and waits until it is gone: its port may be the next one's. */

@@ -79,11 +79,13 @@ async function startServed(scope: Scope, { variant, place, members }: VariantPla
   return { name: variant.name, aim: variant.aim, peer, pids: () => haproxyPids(place) };
 }
 
-/** Bare HAProxy in the namespace and at the address of the load balancer: the way of the packets costs both the same. */
+/** Bare HAProxy in the namespace, at the address and in the groups of the load balancer: the way of the packets and the place cost both the same. */
 async function startBeside(scope: Scope, run: BenchRun, { place, members }: VariantPlace, host: string, kind: Kind): Promise<Target> {
   const namespace = readdirSync(NETNS_DIR).find((name) => name.startsWith(`oct-${stateIdOf(place)}-`) && name.endsWith('-t'));
   if (namespace === undefined) throw new Error('the load balancer has no traffic namespace');
-  const at = { address: host, port: BARE_PORT, namespace };
+  const [beside] = haproxyPids(place);
+  if (beside === undefined) throw new Error('the load balancer has no HAProxy');
+  const at = { address: host, port: BARE_PORT, namespace, beside };
   const pid = await startBare(scope, mkdtempSync(join(run.folder, 't-')), at, kind.bare, members);
   return { name: 'bare HAProxy', aim: null, peer: { host, port: BARE_PORT }, pids: () => [pid] };
 }
