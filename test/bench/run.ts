@@ -13,6 +13,7 @@ import { runIsolated, whyNotIsolated } from '../../tools/suite/isolate.ts';
 import { changes } from './changes.ts';
 import { control } from './control.ts';
 import { create } from './create.ts';
+import { datagrams } from './datagrams.ts';
 import { tableText } from './figures.ts';
 import { heartbeats } from './health.ts';
 import { l7 } from './l7.ts';
@@ -22,7 +23,7 @@ import { takeDown } from './scope.ts';
 import { start } from './start.ts';
 import { traffic } from './traffic.ts';
 
-const parts: readonly BenchPart[] = [start, create, control, heartbeats, traffic, l7, changes];
+const parts: readonly BenchPart[] = [start, create, control, heartbeats, traffic, datagrams, l7, changes];
 
 const { values } = parseArgs({
   options: {
