@@ -133,6 +133,7 @@ async function answerCall(
     params: match.params,
     query,
     base_url: baseUrl(deps, request),
+    pending: [],
     body: () => readJson(request.body as Uint8Array | undefined, request.headers['content-type']),
   });
   return send(request, reply, answer);

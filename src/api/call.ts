@@ -1,5 +1,6 @@
 /** One request on its way through the API, and its answer. */
 import type { Caller } from '../cloud/identity.ts';
+import type { StoredRecord } from '../cloud/local/record-store.ts';
 import type { Secret } from '../lib/secret.ts';
 import type { ApiDeps } from './deps.ts';
 import type { QueryArgs } from './http/query.ts';
@@ -18,6 +19,8 @@ export type Call = {
   readonly query: QueryArgs;
   /** Scheme and host that links in answers begin with. */
   readonly base_url: string;
+  /** Records of the embedded services that are written with the change that the request asks for, if it comes to that. */
+  readonly pending: StoredRecord[];
   /** The body read as JSON; undefined when there is none. Throws `Fault` 400 or 415. */
   body(): unknown;
 };

@@ -5,6 +5,7 @@
 import type { Tx } from '../db/database.ts';
 import { markLoadBalancer } from '../db/loadbalancers.ts';
 import { type QuotaName, quotaExceeded } from '../db/quotas.ts';
+import { insertRecords } from '../db/records.ts';
 import { bumpGeneration } from '../db/reconciliations.ts';
 import { lockRow, updateRows } from '../db/rows.ts';
 import { loadTree } from '../db/tree.ts';
@@ -68,6 +69,7 @@ export async function changeLoadBalancer<T>(
     if (done.change.action !== 'delete') providerOf(call.deps, loadbalancer.provider).validate(done.tree, done.change);
     await markLoadBalancer(tx, loadbalancer_id, done.status ?? 'PENDING_UPDATE', now);
     await bumpGeneration(tx, loadbalancer_id);
+    await insertRecords(tx, call.pending, call.deps.clock.now());
     await db.notify('reconcile', loadbalancer_id, tx);
     return done.result;
   });

@@ -6,6 +6,7 @@ import type { Port, PortSpec } from '../cloud/network.ts';
 import { recordVip } from '../db/amphorae.ts';
 import { eraseLoadBalancer, isPortTaken } from '../db/loadbalancers.ts';
 import { insertReconciliation, releaseApiLease } from '../db/reconciliations.ts';
+import { deleteRecords, insertRecords } from '../db/records.ts';
 import { insertRows, insertTags } from '../db/rows.ts';
 import { newId } from '../lib/ids.ts';
 import { Fault, type LoadBalancer, loadbalancerFields, type LoadBalancerTree } from '../model/index.ts';
@@ -143,6 +144,7 @@ async function store(call: Call, loadbalancer: LoadBalancer, graph: Graph, tags:
     await insertRows(tx, 'l7policy', graph.l7policies);
     await insertRows(tx, 'l7rule', graph.l7rules);
     await insertTags(tx, [{ id: loadbalancer.id, tags }, ...graph.tags]);
+    await insertRecords(tx, call.pending, call.deps.clock.now());
     const { fence } = await insertReconciliation(tx, loadbalancer.id, {
       owner: `${options.host}/api`,
       lease_ms: options.port_lease_ms,
@@ -171,7 +173,12 @@ async function place(call: Call, loadbalancer: LoadBalancer, fence: number): Pro
     // Anything but a clear no may have made the port: the rows stay, and a worker finds it or makes it.
     if (!(error instanceof Fault)) throw error;
     await db.tx(async (tx) => {
-      if (await releaseApiLease(tx, loadbalancer.id, fence)) await eraseLoadBalancer(tx, loadbalancer.id);
+      if (!(await releaseApiLease(tx, loadbalancer.id, fence))) return;
+      await eraseLoadBalancer(tx, loadbalancer.id);
+      await deleteRecords(
+        tx,
+        call.pending.map(({ id }) => id),
+      );
     });
     throw error;
   }

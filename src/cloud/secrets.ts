@@ -7,6 +7,7 @@
  */
 import type { Secret } from '../lib/secret.ts';
 import type { Caller } from './identity.ts';
+import type { StoredRecord } from './local/record-store.ts';
 
 /** A certificate with what a server needs to show it; the texts are PEM, normalised, each ending in a newline. */
 export type TlsCertificate = {
@@ -25,7 +26,14 @@ export type TlsCertificate = {
  * then on controllers can, for load balancers of `project_id`. `controller`: for a load balancer of that project.
  */
 export type SecretReader =
-  | { readonly by: 'caller'; readonly caller: Caller; readonly token: Secret | null; readonly project_id: string | null }
+  | {
+      readonly by: 'caller';
+      readonly caller: Caller;
+      readonly token: Secret | null;
+      readonly project_id: string | null;
+      /** Takes what has to be written for controllers, with the change that names the secret; without it that is written at once. */
+      readonly note?: (record: StoredRecord) => void;
+    }
   | { readonly by: 'controller'; readonly project_id: string | null };
 
 /** Why a reference is of no use. */

@@ -63,6 +63,26 @@ export function createRecords<Kind extends string>(db: Database, options: Record
   };
 }
 
+/** Writes records with other rows, in their transaction; those that are there, by id or unique key, stay as they are. */
+export async function insertRecords(tx: Tx, records: readonly Row[], now_ms: number): Promise<void> {
+  if (records.length === 0) return;
+  const created_at = new Date(now_ms).toISOString().replace('Z', '000Z');
+  const rows = records.map(({ kind, id, project_id, name, unique_key, body }) => ({
+    ...{ kind, id, project_id, name, unique_key },
+    ...{ body: JSON.stringify(body), created_at, updated_at: null },
+  }));
+  await tx
+    .insertInto('embedded_record')
+    .values(rows)
+    .onConflict((conflict) => conflict.doNothing())
+    .execute();
+}
+
+/** Takes back what was written so. */
+export async function deleteRecords(tx: Tx, ids: readonly string[]): Promise<void> {
+  if (ids.length > 0) await tx.deleteFrom('embedded_record').where('id', 'in', ids).execute();
+}
+
 const kindOf = (change: Change): string => (change.action === 'delete' ? change.kind : change.record.kind);
 
 async function carryOut(tx: Tx, change: Change, time: string, refuse: (message: string, cause?: unknown) => Error): Promise<void> {

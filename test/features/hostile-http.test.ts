@@ -4,17 +4,18 @@ import { connect } from 'node:net';
 import { type TestContext, test } from 'node:test';
 import { contentHash } from '../fuzz/content-hash.ts';
 import { sendRaw } from '../fuzz/raw-requests.ts';
-import { startWholeProgram, type WholeProgram } from '../fuzz/program.ts';
+import { firstPasswords, startWholeProgram, type WholeProgram } from '../fuzz/program.ts';
 import type { Database } from '../../src/db/database.ts';
 import { withDatabase } from '../support/database.ts';
+import { fixtureText } from '../support/tls-fixtures.ts';
 
 // oxlint-disable-next-line typescript/no-explicit-any
 type Asked = { readonly status: number; readonly headers: Headers; readonly body: Readonly<Record<string, any>> };
 type World = { readonly db: Database; readonly program: WholeProgram; ask(method: string, path: string, body?: unknown): Promise<Asked> };
 
-async function withProgram(t: TestContext): Promise<World> {
+async function withProgram(t: TestContext, isOpen = false): Promise<World> {
   const db = await withDatabase(t);
-  const program = await startWholeProgram(db);
+  const program = await startWholeProgram(db, isOpen);
   t.after(() => program.stop());
   const ask: World['ask'] = async (method, path, body) => {
     const headers = { 'x-auth-token': program.tokens.admin, 'content-type': 'application/json' };
@@ -64,6 +65,15 @@ test('what the server refuses before a service sees it is worded as the service 
       assert.match(answer.head, /\r\nx-openstack-request-id: req-/iu, told);
     }
   }
+});
+
+test('where services share paths, each has its own form', async (t) => {
+  const { program, ask } = await withProgram(t, true);
+  for (const path of ['/v2.0/lbaas/pools/x', '/v2/pools/x', '/v2.0/quotas'])
+    assert.deepEqual(namesOf((await ask('PUT', path, {})).body), ['debuginfo', 'faultcode', 'faultstring'], path);
+  assert.deepEqual(namesOf((await ask('GET', '/v2.0/ports/x')).body), ['NeutronError']);
+  const broken = await exchange(program, ['GET /v2.0/lbaas/pools/%ff HTTP/1.1', 'Host: localhost']);
+  assert.deepEqual(namesOf(JSON.parse(broken.body)), ['code', 'description', 'title']);
 });
 
 test('headers that are too long are refused as everything else is, and HEAD gets no body', async (t) => {
@@ -152,4 +162,59 @@ test('a refused change of networks writes nothing', async (t) => {
     assert.ok(status >= 400 && status < 500, `${method} ${path}: ${status}`);
     assert.equal(await contentHash(db), before, `${method} ${path} ${JSON.stringify(body)}`);
   }
+});
+
+test('roles may have the names of what every object has', async (t) => {
+  const { program, ask } = await withProgram(t);
+  for (const name of ['constructor', '__proto__', 'toString']) {
+    const made = await ask('POST', '/identity/v3/roles', { role: { name } });
+    assert.equal(made.status, 201);
+    const { admin_user, admin_project } = program.ids;
+    assert.equal(
+      (await ask('PUT', `/identity/v3/projects/${admin_project}/users/${admin_user}/roles/${made.body['role'].id}`)).status,
+      204,
+    );
+    assert.equal((await ask('GET', '/identity/v3/role_inferences')).status, 200, name);
+    assert.equal((await ask('GET', `/identity/v3/roles/${made.body['role'].id}/implies`)).status, 200, name);
+  }
+  const user = { name: 'admin', domain: { id: 'default' }, password: firstPasswords.admin };
+  assert.equal(
+    (await ask('POST', '/identity/v3/auth/tokens', { auth: { identity: { methods: ['password'], password: { user } } } })).status,
+    201,
+  );
+});
+
+test('a refused listener has not opened its certificate to anybody', async (t) => {
+  const { db, program, ask } = await withProgram(t);
+  const store = async (payload: string): Promise<string> =>
+    (await ask('POST', '/key-manager/v1/secrets', { payload, payload_content_type: 'text/plain' })).body['secret_ref'];
+  const secret_refs = [
+    { name: 'certificate', secret_ref: await store(fixtureText('ecdsa.crt')) },
+    { name: 'private_key', secret_ref: await store(fixtureText('ecdsa.key')) },
+  ];
+  const container = (await ask('POST', '/key-manager/v1/containers', { type: 'certificate', secret_refs })).body['container_ref'];
+  const vip_subnet_id = (await ask('GET', '/network/v2.0/subnets?name=private-subnet')).body['subnets'][0].id;
+  // Not the project that has the certificate.
+  const loadbalancer = { vip_subnet_id, project_id: program.ids.demo_project };
+  const loadbalancer_id = (await ask('POST', '/v2/lbaas/loadbalancers', { loadbalancer })).body['loadbalancer'].id;
+  await program.drain();
+  const listener = { loadbalancer_id, protocol: 'TERMINATED_HTTPS', protocol_port: 443, default_tls_container_ref: container };
+  const before = await contentHash(db);
+  const refused = [
+    { path: 'listeners', body: { listener: { ...listener, client_ca_tls_container_ref: 'nowhere' } } },
+    { path: 'listeners', body: { listener: { ...listener, default_pool_id: loadbalancer_id } } },
+    // The address is the gateway's: the network refuses after the rows were written.
+    {
+      path: 'loadbalancers',
+      body: { loadbalancer: { ...loadbalancer, vip_address: '198.18.1.1', listeners: [{ ...listener, loadbalancer_id: undefined }] } },
+    },
+  ];
+  for (const { path, body } of refused) {
+    const { status } = await ask('POST', `/v2/lbaas/${path}`, body);
+    assert.ok(status >= 400 && status < 500, `${path}: ${status}`);
+    assert.equal(await contentHash(db), before, JSON.stringify(body));
+  }
+  assert.equal((await ask('POST', '/v2/lbaas/listeners', { listener })).status, 201);
+  const grants = await db.read.selectFrom('embedded_record').select('project_id').where('kind', '=', 'secrets.grant').execute();
+  assert.ok(grants.length > 0 && grants.every(({ project_id }) => project_id === program.ids.demo_project));
 });

@@ -189,7 +189,9 @@ class Run {
 
   async #isAdmin({ tokens }: WholeProgram): Promise<boolean> {
     const headers = { accept: 'application/json', 'x-auth-token': tokens.admin };
-    const received = await this.#sender.send({ method: 'GET', path: '/identity/v3/role_inferences', headers, data: null });
+    const sent = { method: 'GET', path: '/identity/v3/role_inferences', headers, data: null };
+    const received = await this.#sender.send(sent);
+    if (received.status >= 500) this.#find(`status ${received.status}`, sent, received);
     return received.status === 200;
   }
 

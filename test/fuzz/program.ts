@@ -4,6 +4,7 @@ import type { FastifyInstance } from 'fastify';
 import { createApi } from '../../src/api/app.ts';
 import { defaultApiOptions } from '../../src/api/deps.ts';
 import { defaultServices, keyManagerService } from '../../src/api/identity/catalog.ts';
+import { registerNoAuthProjects } from '../../src/api/identity/noauth-projects.ts';
 import { registerIdentity } from '../../src/api/identity/register.ts';
 import { registerNetwork } from '../../src/api/network/register.ts';
 import { registerSecrets } from '../../src/api/secrets/register.ts';
@@ -15,6 +16,7 @@ import { createEmbeddedSecrets } from '../../src/cloud/local/secrets/embedded-se
 import { createKeyManager } from '../../src/cloud/local/secrets/key-manager.ts';
 import { createSealer } from '../../src/cloud/local/secrets/seal.ts';
 import { RecordConflict, type RecordKind } from '../../src/cloud/local/record-store.ts';
+import { createNoAuth } from '../../src/cloud/noauth.ts';
 import type { Database } from '../../src/db/database.ts';
 import { createRecords } from '../../src/db/records.ts';
 import { type Clock, systemClock } from '../../src/lib/clock.ts';
@@ -64,8 +66,11 @@ function movableClock(): MovableClock {
   return { ...systemClock, now: () => Date.now() + ahead_ms, pass: (seconds) => void (ahead_ms += 1000 * seconds) };
 }
 
-/** Starts it on a migrated database, which the caller closes; users, projects and networks are those of a first start. */
-export async function startWholeProgram(db: Database): Promise<WholeProgram> {
+/**
+ * Starts it on a migrated database, which the caller closes; users, projects and networks are those of a first start. `isOpen`: as with
+ * `auth_strategy = noauth`, where nobody needs a token, there is no identity, and the other services share the root as well.
+ */
+export async function startWholeProgram(db: Database, isOpen = false): Promise<WholeProgram> {
   const clock = movableClock();
   const log = createLogger({ level: 'error' });
   const store = createRecords<RecordKind>(db, { conflict: (kind, message, cause) => new RecordConflict(kind, message, cause) });
@@ -85,9 +90,10 @@ export async function startWholeProgram(db: Database): Promise<WholeProgram> {
   const registered: Registered[] = [];
   const worker = await startInstantWorker(db, { hints: false });
   const tools = { compute: new FakeCompute({ clock, newId }), catalog: network } as unknown as Tools;
+  const asking = isOpen ? createNoAuth() : identity;
   const app = createApi({
     db,
-    identity,
+    identity: asking,
     catalog: network,
     ports: network,
     secrets: createEmbeddedSecrets(keyManager, store),
@@ -97,14 +103,20 @@ export async function startWholeProgram(db: Database): Promise<WholeProgram> {
         name === 'noop_driver' ? noopProvider(name, text) : amphoraProvider(tools, name, text),
       ]),
     ),
-    options: { ...defaultApiOptions, enabled_provider_drivers: providers },
+    options: { ...defaultApiOptions, noauth: isOpen, enabled_provider_drivers: providers },
     clock,
     log,
     plugins: [
       (app) => noteRoutes(app, registered),
-      (app) => registerIdentity(app, { identity, log, services: [...defaultServices, keyManagerService] }),
-      (app) => registerSecrets(app, { keyManager, identity, log }),
-      (app) => registerNetwork(app, { network, identity, log }),
+      (app) => registerSecrets(app, { keyManager, identity: asking, log }),
+      (app) => registerNetwork(app, { network, identity: asking, log }),
+      ...(isOpen
+        ? [
+            (app: FastifyInstance) => registerSecrets(app, { keyManager, identity: asking, log, prefix: '' }),
+            (app: FastifyInstance) => registerNetwork(app, { network, identity: asking, log, prefix: '' }),
+            registerNoAuthProjects,
+          ]
+        : [(app: FastifyInstance) => registerIdentity(app, { identity, log, services: [...defaultServices, keyManagerService] })]),
     ],
   });
   const base_url = await app.listen({ host: '127.0.0.1', port: 0 });

@@ -6,7 +6,7 @@ export type ErrorForm = (shown: { readonly status: number; readonly message: str
 
 const forms = new WeakMap<object, Map<string, ErrorForm>>();
 
-/** Notes the form of a service that has a prefix of its own. */
+/** Notes the form of a service that has a prefix of its own: not of one that shares the load-balancer API's paths. */
 export function noteForm(scope: FastifyInstance, form: ErrorForm): void {
   const [, first] = scope.prefix.split('/');
   if (first === undefined || first === '') return;

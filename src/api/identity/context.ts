@@ -74,7 +74,7 @@ export function matching<T extends object>(items: readonly T[], request: Fastify
   const wanted = [...queryOf(request)];
   return items.filter((item) =>
     wanted.every(([key, values]) => {
-      const value = (item as Readonly<Record<string, unknown>>)[key];
+      const value = Object.hasOwn(item, key) ? (item as Readonly<Record<string, unknown>>)[key] : undefined;
       if (value === undefined || (typeof value === 'object' && value !== null)) return true;
       return values.some((each) => String(value) === (typeof value === 'boolean' ? truth(each) : each));
     }),

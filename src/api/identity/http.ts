@@ -3,7 +3,6 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { newId } from '../../lib/ids.ts';
 import type { Logger } from '../../lib/log.ts';
 import { Fault, Retry } from '../../model/faults.ts';
-import { noteForm } from '../http/forms.ts';
 
 /** For routes whose `HEAD` is part of the API; the application has it off for others. */
 export const withHead = { exposeHeadRoute: true } as const;
@@ -22,7 +21,6 @@ export type FacadeOptions = { readonly errorBody: (shown: Shown) => object; read
  * an encapsulated plugin, before the routes are added.
  */
 export function prepareFacade(scope: FastifyInstance, { errorBody, log }: FacadeOptions): void {
-  noteForm(scope, errorBody);
   scope.removeAllContentTypeParsers();
   scope.addContentTypeParser('*', { parseAs: 'buffer', bodyLimit: BODY_LIMIT_BYTES }, (_request, body, done) => done(null, body));
   scope.addHook('onSend', (_request, reply, _payload, done) => {

@@ -4,6 +4,7 @@ import { addCredentialRoutes } from './application-credentials.ts';
 import { defaultServices } from './catalog.ts';
 import { linkTo } from './context.ts';
 import type { IdentityContext, IdentityFacadeOptions } from './context.ts';
+import { noteForm } from '../http/forms.ts';
 import { answerUnknown, baseUrl, prepareFacade, titleOf } from './http.ts';
 import type { Shown } from './http.ts';
 import { addDomainRoutes } from './domains.ts';
@@ -23,6 +24,7 @@ export function registerIdentity(app: FastifyInstance, options: IdentityFacadeOp
   app.register(
     (scope, _options, done) => {
       prepareFacade(scope, { errorBody, log: options.log });
+      noteForm(scope, errorBody);
       answerUnknown(scope, { missing: 'Could not find the requested resource.', errorBody });
       scope.get('/', (request, reply) => {
         const version = versionBody(`${baseUrl(request, context.base_url)}${context.prefix}/v3/`);

@@ -1,7 +1,7 @@
 /** `/v3/roles`, `/v3/role_assignments` and the grants below projects, domains and the system. */
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { Assignment, Role, Scope } from '../../cloud/local/identity/records.ts';
-import { implied, isSameScope } from '../../cloud/local/identity/roles.ts';
+import { impliedBy, isSameScope } from '../../cloud/local/identity/roles.ts';
 import { Fault } from '../../model/faults.ts';
 import { callerOf, collection, linkTo, matching, requireAdmin } from './context.ts';
 import type { IdentityContext } from './context.ts';
@@ -65,9 +65,9 @@ function addInferenceRoutes(scope: FastifyInstance, context: IdentityContext): v
   const inferences = async (): Promise<readonly { readonly prior: Role; readonly implies: readonly Role[] }[]> => {
     const all = await roles.list();
     return all.flatMap((prior) => {
-      const names = implied[prior.name] ?? [];
+      const names = impliedBy(prior.name);
       // The API tells direct ones; `reader` follows from `member`.
-      const direct = names.filter((name) => !names.some((other) => implied[other]?.includes(name) === true));
+      const direct = names.filter((name) => !names.some((other) => impliedBy(other).includes(name)));
       return direct.length === 0 ? [] : [{ prior, implies: all.filter((role) => direct.includes(role.name)) }];
     });
   };

@@ -1,6 +1,7 @@
 /** Mounts the embedded network service as a subset of Neutron's Networking API v2.0. */
 import type { FastifyInstance } from 'fastify';
 import { NetworkFault } from '../../cloud/local/network/faults.ts';
+import { noteForm } from '../http/forms.ts';
 import { answerUnknown, baseUrl, prepareFacade, titleOf } from '../identity/http.ts';
 import type { Shown } from '../identity/http.ts';
 import { addCollection } from './collection.ts';
@@ -29,6 +30,7 @@ export function registerNetwork(app: FastifyInstance, options: NetworkFacadeOpti
   app.register(
     (scope, _options, done) => {
       prepareFacade(scope, { errorBody, log: options.log });
+      noteForm(scope, errorBody);
       answerUnknown(scope, { missing: 'The resource could not be found.', errorBody });
       scope.get('/', (request) => {
         const href = `${baseUrl(request, context.base_url ?? null)}${context.root}/`;

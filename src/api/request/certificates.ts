@@ -1,4 +1,5 @@
 /** References to certificates in requests must be readable by whoever sends them, when the request is made. */
+import type { StoredRecord } from '../../cloud/local/record-store.ts';
 import { type SecretReader, type Secrets, UnusableSecret } from '../../cloud/secrets.ts';
 import { areSignedBy } from '../../cloud/tls/revocations.ts';
 import { Fault, type Listener, type Pool } from '../../model/index.ts';
@@ -18,7 +19,9 @@ export async function checkCertificates(call: Call, body: JsonObject, use: Certi
   const { secrets } = call.deps;
   if (secrets === undefined) return;
   const { caller, token } = call;
-  const reader: SecretReader = { by: 'caller', caller, token, project_id: use.project_id };
+  // What is refused later must not have let controllers read anything.
+  const note = (record: StoredRecord): void => void call.pending.push(record);
+  const reader: SecretReader = { by: 'caller', caller, token, project_id: use.project_id, note };
   const sni = (body['sni_container_refs'] as (string | null)[] | null | undefined) ?? [];
   const own = [body['default_tls_container_ref'], body['tls_container_ref']].filter(
     (ref): ref is string => typeof ref === 'string' && ref !== '',

@@ -1,5 +1,6 @@
 /** Mounts the embedded key manager as a subset of Barbican's API v1. */
 import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { noteForm } from '../http/forms.ts';
 import { answerUnknown, baseUrl, prepareFacade, type Shown, titleOf, type UnknownOptions } from '../identity/http.ts';
 import { addContainerRoutes } from './containers.ts';
 import { callerOf, type SecretsContext, type SecretsFacadeOptions, speaksConsumers } from './context.ts';
@@ -40,6 +41,7 @@ const unknownOf = (context: SecretsContext): UnknownOptions => ({
 });
 
 function addRoot(scope: FastifyInstance, context: SecretsContext): void {
+  noteForm(scope, errorBody);
   answerUnknown(scope, unknownOf(context));
   scope.get('/', (request, reply) => {
     const version = versionBody(context, request);

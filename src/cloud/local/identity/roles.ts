@@ -23,7 +23,13 @@ export const roleNames: readonly string[] = [
 ];
 
 /** Who has the role on the left has those on the right too, as Keystone's bootstrap has it. */
-export const implied: Readonly<Record<string, readonly string[]>> = { admin: ['member', 'reader'], member: ['reader'] };
+const implied = new Map<string, readonly string[]>([
+  ['admin', ['member', 'reader']],
+  ['member', ['reader']],
+]);
+
+/** The names of the roles that a role brings with it. Roles have any name, also that of a property that every object has. */
+export const impliedBy = (name: string): readonly string[] => implied.get(name) ?? [];
 
 /** Reads roles, and reads and writes assignments. */
 export interface Roles {
@@ -100,7 +106,7 @@ function refuseFirst(role: Role): void {
 
 /** Roles by their ids, with those that they imply; ids of roles that are gone are left out. */
 export function withImplied(role_ids: readonly string[], all: readonly Role[]): readonly Role[] {
-  const names = all.filter((role) => role_ids.includes(role.id)).flatMap((role) => [role.name, ...(implied[role.name] ?? [])]);
+  const names = all.filter((role) => role_ids.includes(role.id)).flatMap((role) => [role.name, ...impliedBy(role.name)]);
   return all.filter((role) => names.includes(role.name));
 }
 

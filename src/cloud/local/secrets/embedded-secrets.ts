@@ -92,7 +92,11 @@ async function isOpenTo(keyManager: KeyManager, entity: Entity, reader: SecretRe
   if (mayUse(entity, acl, project_id)) return true;
   if (reader.by === 'controller') return project_id !== null && keyManager.hasGrant(entity.id, project_id);
   if (!mayName(reader.caller, entity, acl, project_id)) return false;
-  if (project_id !== null) await keyManager.grant(entity.id, project_id);
+  const grant = project_id === null ? null : await keyManager.planGrant(entity.id, project_id);
+  if (grant !== null) {
+    if (reader.note === undefined) await keyManager.grant(grant);
+    else reader.note(grant);
+  }
   return true;
 }
 

@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Clock } from '../../../lib/clock.ts';
 import { Fault } from '../../../model/faults.ts';
-import { RecordConflict, type RecordChange, type RecordStore } from '../record-store.ts';
+import { RecordConflict, type RecordChange, type RecordStore, type StoredRecord } from '../record-store.ts';
 import {
   type Acl,
   aclRecord,
@@ -202,12 +202,14 @@ function aclsOf({ store, now }: Parts) {
       }
     },
 
-    /** Lets load balancers of the project use it from now on. */
-    async grant(entity_id: string, project_id: string): Promise<void> {
-      if ((await store.list('secrets.grant', { unique_key: grantKey(entity_id, project_id) })).length > 0) return;
-      const record = grantRecord({ id: randomUUID(), entity_id, project_id });
-      await ignoringConflict(store.write([{ action: 'insert', record }]));
+    /** What has to be written for load balancers of the project to use it; null: they may already. */
+    async planGrant(entity_id: string, project_id: string): Promise<StoredRecord | null> {
+      const present = await store.list('secrets.grant', { unique_key: grantKey(entity_id, project_id) });
+      return present.length > 0 ? null : grantRecord({ id: randomUUID(), entity_id, project_id });
     },
+
+    /** Writes what was planned. */
+    grant: (record: StoredRecord): Promise<void> => ignoringConflict(store.write([{ action: 'insert', record }])),
 
     /** Was this ever granted, and not taken back? */
     hasGrant: async (entity_id: string, project_id: string): Promise<boolean> =>
