@@ -1,6 +1,7 @@
 /** The HTTP server of the load-balancer API. */
 import { METHODS as httpMethods } from 'node:http';
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest, type HTTPMethods } from 'fastify';
+import { requireAccess } from '../cloud/access-rules.ts';
 import type { Caller } from '../cloud/identity.ts';
 import { newId } from '../lib/ids.ts';
 import { Fault } from '../model/index.ts';
@@ -149,6 +150,7 @@ async function callerOf(deps: ApiDeps, request: FastifyRequest): Promise<Caller>
   const { 'x-auth-token': token, 'x-service-token': serviceToken } = request.headers as Record<string, string | undefined>;
   const caller = await deps.identity.authenticate(token, serviceToken);
   if (deps.audit) noteCaller(request, caller);
+  requireAccess(caller, { service: 'load-balancer', method: request.method, paths: [splitUrl(request.raw.url ?? '/')[0] ?? ''] });
   return deps.options.noauth ? caller : withRights(caller, deps.policy?.());
 }
 

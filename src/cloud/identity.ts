@@ -1,5 +1,7 @@
 /** Who calls: the interface that each kind of identity implements (embedded, Keystone, noauth). */
 
+import type { AccessRule } from './access-rules.ts';
+
 /** The caller of a request, as its token tells. */
 export type Caller = {
   readonly user_id: string | null;
@@ -13,6 +15,8 @@ export type Caller = {
   readonly system_scope: boolean;
   /** Roles of the service that passes the request on, by its own token; absent without one. */
   readonly service_roles?: readonly string[];
+  /** The only requests that its application credential may be used for; absent: any. */
+  readonly access_rules?: readonly AccessRule[];
 };
 
 /** Turns the token of a request into its caller. */

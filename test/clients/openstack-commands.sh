@@ -53,7 +53,7 @@ users_and_projects() {
 }
 
 tokens_and_credentials() {
-  local token made
+  local token made rule
   token=$(value id token issue)
   os catalog list
   same 'a token by itself' "$(env -u OS_CLOUD -u OS_CLIENT_CONFIG_FILE OS_AUTH_TYPE=v3token OS_AUTH_URL="$base/identity/v3" OS_TOKEN="$token" \
@@ -73,7 +73,17 @@ tokens_and_credentials() {
   os application credential list
   os application credential delete ci
   if as_ci token issue >/dev/null 2>&1; then fail 'a deleted application credential got a token'; fi
-  refused 'not supported' application credential create --access-rules '[{"service": "load-balancer", "method": "GET", "path": "/v2"}]' rules
+  os application credential create --role member --secret of-ci ci \
+    --access-rules '[{"service": "load-balancer", "method": "GET", "path": "/v2.0/lbaas/loadbalancers"}]'
+  made=$(value id application credential show ci)
+  as_ci loadbalancer list
+  if as_ci loadbalancer listener list >/dev/null 2>&1; then fail 'listeners were listed against the access rules'; fi
+  os access rule list
+  rule=$(value ID access rule list)
+  os access rule show "$rule"
+  refused 'in use' access rule delete "$rule"
+  os application credential delete ci
+  os access rule delete "$rule"
 }
 
 networks() {

@@ -5,6 +5,7 @@ import type { ValidToken } from '../../cloud/local/identity/validity.ts';
 import { Fault } from '../../model/faults.ts';
 import { callerOf, collection, linkTo, matching, requireAdmin } from './context.ts';
 import type { IdentityContext } from './context.ts';
+import { keepRules } from './access-rules.ts';
 import { anyTextAt, booleanAt, isObject, jsonBody, listAt, objectAt, requiredTextAt, textAt } from './fields.ts';
 import type { JsonObject } from './fields.ts';
 import { noContent, pathPart, tokenOf } from './http.ts';
@@ -35,7 +36,9 @@ export function addCredentialRoutes(scope: FastifyInstance, context: IdentityCon
   scope.post(path, async (request, reply) => {
     const token = await personalToken(context, request);
     const body = objectAt(jsonBody(request.body), 'application_credential');
-    const { credential, secret } = await credentials.create(readCredential(body, token));
+    const spec = readCredential(body, token);
+    const access_rules = await keepRules(context, token.user.id, body);
+    const { credential, secret } = await credentials.create({ ...spec, ...(access_rules.length > 0 && { access_rules }) });
     reply.code(201);
     return { application_credential: { ...credentialBody(context, request, credential, await roles.list()), secret } };
   });
@@ -45,15 +48,11 @@ export function addCredentialRoutes(scope: FastifyInstance, context: IdentityCon
     await credentials.remove((await get(request)).id);
     return noContent(reply);
   });
-  scope.get('/users/:user/access_rules', async (request) => {
-    const user = pathPart(request, 'user');
-    requireAdmin(await callerOf(context, request), 'list_access_rules', user);
-    return collection(context, request, 'access_rules', `/users/${user}/access_rules`, []);
-  });
 }
 
 /** The request's token, when it is the user's own and may make and remove application credentials. Throws `Fault` 401 or 403. */
 async function personalToken(context: IdentityContext, request: FastifyRequest): Promise<ValidToken> {
+  await callerOf(context, request);
   const token = await context.identity.tokens.check(tokenOf(request));
   if (token.user.id !== pathPart(request, 'user')) {
     throw new Fault(403, 'You are not authorized to perform the requested action: identity:create_application_credential.');
@@ -69,9 +68,6 @@ async function personalToken(context: IdentityContext, request: FastifyRequest):
 
 function readCredential(body: JsonObject, token: ValidToken): Parameters<IdentityContext['identity']['credentials']['create']>[0] {
   if (token.project === null) throw new Fault(400, 'Invalid application credential: a token for a project is needed.');
-  // Keeping rules that nobody enforces would be worse than refusing them.
-  if ((listAt(body, 'access_rules') ?? []).length > 0)
-    throw new Fault(400, 'Invalid application credential: access rules are not supported.');
   const secret = textAt(body, 'secret', { nullable: true, max: 1024 });
   return {
     name: requiredTextAt(body, 'name'),
@@ -120,5 +116,6 @@ function credentialBody(
     .map((role) => ({ id: role.id, name: role.name, domain_id: null }));
   const links = { self: linkTo(context, request, `/users/${user_id}/application_credentials/${id}`) };
   const expires_at = expires_ms === null ? null : instant(expires_ms).replace('Z', '');
-  return { id, name, description, user_id, project_id, roles, expires_at, unrestricted, system: null, links };
+  const rules = credential.access_rules === undefined ? {} : { access_rules: credential.access_rules };
+  return { id, name, description, user_id, project_id, roles, expires_at, unrestricted, ...rules, system: null, links };
 }

@@ -1,12 +1,13 @@
 /** What every route of the identity facade works with. */
 import type { FastifyRequest } from 'fastify';
+import { requireAccess } from '../../cloud/access-rules.ts';
 import type { Caller } from '../../cloud/identity.ts';
 import type { LocalIdentity } from '../../cloud/local/identity.ts';
 import type { Logger } from '../../lib/log.ts';
 import { Fault } from '../../model/faults.ts';
 import { addedCatalog, catalogAt } from './catalog.ts';
 import type { CatalogEntry, CatalogService } from './catalog.ts';
-import { baseUrl, queryOf, tokenOf } from './http.ts';
+import { accessPaths, baseUrl, queryOf, tokenOf } from './http.ts';
 
 /** How the facade is mounted. */
 export type IdentityFacadeOptions = {
@@ -27,8 +28,17 @@ export type IdentityFacadeOptions = {
 export type IdentityContext = Required<Omit<IdentityFacadeOptions, 'log'>>;
 
 /** Who sent a request. Throws `Fault` 401. */
-export function callerOf(context: IdentityContext, request: FastifyRequest): Promise<Caller> {
-  return context.identity.authenticate(tokenOf(request));
+export async function callerOf(context: IdentityContext, request: FastifyRequest): Promise<Caller> {
+  const caller = await context.identity.authenticate(tokenOf(request));
+  requireOwnAccess(context, request, caller);
+  return caller;
+}
+
+/** Throws `Fault` 401 when the caller's application credential is not for this request; anybody may look at a token. */
+export function requireOwnAccess(context: IdentityContext, request: FastifyRequest, caller: Caller): void {
+  const paths = accessPaths(request, context.prefix);
+  if (request.method === 'GET' && paths.some((path) => path.endsWith('/v3/auth/tokens'))) return;
+  requireAccess(caller, { service: 'identity', method: request.method, paths });
 }
 
 /** Throws `Fault` 403 unless the caller is an administrator, or is `user_id`. */

@@ -145,3 +145,9 @@ const titles: Readonly<Record<number, string>> = {
   500: 'Internal Server Error',
   503: 'Service Unavailable',
 };
+
+/** The path of a request as access rules may name it: whole, and below the facade's address, which is what the catalog shows. */
+export function accessPaths(request: FastifyRequest, prefix: string): readonly string[] {
+  const path = request.url.split('?', 1)[0] ?? '';
+  return prefix !== '' && path.startsWith(`${prefix}/`) ? [path, path.slice(prefix.length)] : [path];
+}

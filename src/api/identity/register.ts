@@ -1,5 +1,6 @@
 /** Mounts the embedded identity as a subset of Keystone's Identity API v3. */
 import type { FastifyInstance } from 'fastify';
+import { addAccessRuleRoutes } from './access-rules.ts';
 import { addCredentialRoutes } from './application-credentials.ts';
 import { defaultServices } from './catalog.ts';
 import { linkTo } from './context.ts';
@@ -46,6 +47,7 @@ async function addRoutes(scope: FastifyInstance, context: IdentityContext): Prom
   addRoleRoutes(scope, context);
   addGrantRoutes(scope, context);
   addCredentialRoutes(scope, context);
+  addAccessRuleRoutes(scope, context);
   addServiceRoutes(scope, context);
   addLesserRoutes(scope, context);
 }

@@ -8,6 +8,8 @@ export function tokenBody(token: ValidToken, catalog: readonly CatalogEntry[] | 
   const { claims, project, domain, user } = token;
   const scoped = project !== null || domain !== null || claims.system;
   const credential = token.application_credential;
+  // None is another thing than an empty list, by which services would allow nothing.
+  const rules = credential?.access_rules === undefined ? {} : { access_rules: credential.access_rules };
   return {
     token: {
       methods: claims.methods,
@@ -24,7 +26,7 @@ export function tokenBody(token: ValidToken, catalog: readonly CatalogEntry[] | 
       ...(scoped && catalog !== null ? { catalog } : {}),
       ...(credential === null
         ? {}
-        : { application_credential: { id: credential.id, name: credential.name, restricted: !credential.unrestricted, access_rules: [] } }),
+        : { application_credential: { id: credential.id, name: credential.name, restricted: !credential.unrestricted, ...rules } }),
     },
   };
 }

@@ -1,9 +1,10 @@
 /** What every route of the network facade works with. */
 import type { FastifyRequest } from 'fastify';
+import { requireAccess } from '../../cloud/access-rules.ts';
 import type { Caller, Identity } from '../../cloud/identity.ts';
 import type { LocalNetworkService } from '../../cloud/local/network-service.ts';
 import type { Logger } from '../../lib/log.ts';
-import { tokenOf } from '../identity/http.ts';
+import { accessPaths, tokenOf } from '../identity/http.ts';
 import { forbidden } from './attributes.ts';
 
 /** How the facade is mounted. */
@@ -20,8 +21,10 @@ export type NetworkFacadeOptions = {
 export type NetworkContext = NetworkFacadeOptions & { readonly root: string };
 
 /** Who sent a request. Throws `Fault` 401. */
-export function callerOf(context: NetworkContext, request: FastifyRequest): Promise<Caller> {
-  return context.identity.authenticate(tokenOf(request));
+export async function callerOf(context: NetworkContext, request: FastifyRequest): Promise<Caller> {
+  const caller = await context.identity.authenticate(tokenOf(request));
+  requireAccess(caller, { service: 'network', method: request.method, paths: accessPaths(request, context.root.replace(/\/v2\.0$/u, '')) });
+  return caller;
 }
 
 /** Whose things a caller may see, as `NetworkCatalog` takes it: null is everybody's. A token without a project sees what is shared. */

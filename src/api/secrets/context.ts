@@ -1,12 +1,13 @@
 /** What every route of the key manager's facade works with. */
 import type { FastifyRequest } from 'fastify';
+import { requireAccess } from '../../cloud/access-rules.ts';
 import type { Caller, Identity } from '../../cloud/identity.ts';
 import { type Action, may, mayList, mayMake } from '../../cloud/local/secrets/access.ts';
 import type { KeyManager } from '../../cloud/local/secrets/key-manager.ts';
 import type { Entity, StoredContainer, StoredSecret } from '../../cloud/local/secrets/records.ts';
 import type { Logger } from '../../lib/log.ts';
 import { Fault } from '../../model/faults.ts';
-import { baseUrl, header, tokenOf } from '../identity/http.ts';
+import { accessPaths, baseUrl, header, tokenOf } from '../identity/http.ts';
 
 /** How the facade is mounted. */
 export type SecretsFacadeOptions = {
@@ -26,6 +27,7 @@ export type SecretsContext = Required<Omit<SecretsFacadeOptions, 'log'>>;
 /** Who sent a request; without identity the project may come in a header. Throws `Fault` 401. */
 export async function callerOf(context: SecretsContext, request: FastifyRequest): Promise<Caller> {
   const caller = await context.identity.authenticate(tokenOf(request));
+  requireAccess(caller, { service: 'key-manager', method: request.method, paths: accessPaths(request, context.prefix) });
   const named = header(request, 'x-project-id');
   return caller.user_id === null && caller.is_admin && named !== undefined ? { ...caller, project_id: named.slice(0, 64) } : caller;
 }

@@ -3,7 +3,10 @@ import { createSecretKey } from 'node:crypto';
 import type { KeyObject } from 'node:crypto';
 import { systemClock } from '../../lib/clock.ts';
 import type { Clock } from '../../lib/clock.ts';
+import { passOn } from '../access-rules.ts';
 import type { Caller, Identity } from '../identity.ts';
+import { createAccessRules } from './identity/access-rules.ts';
+import type { AccessRules } from './identity/access-rules.ts';
 import { bootstrapIdentity } from './identity/bootstrap.ts';
 import type { Bootstrapped, FirstPasswords } from './identity/bootstrap.ts';
 import { createCallerCache } from './identity/cache.ts';
@@ -51,6 +54,7 @@ export type LocalIdentity = Identity & {
   readonly users: Users;
   readonly roles: Roles;
   readonly credentials: Credentials;
+  readonly accessRules: AccessRules;
   readonly passwords: Passwords;
   readonly added: AddedServices;
   /** Makes what a first start makes; call it at every start. */
@@ -99,6 +103,7 @@ export function createLocalIdentity(options: LocalIdentityOptions): LocalIdentit
   return {
     ...directory,
     credentials,
+    accessRules: createAccessRules(store),
     passwords,
     added: createAddedServices(store),
     bootstrap: (first) => bootstrapIdentity({ store, clock, passwords }, first),
@@ -107,8 +112,9 @@ export function createLocalIdentity(options: LocalIdentityOptions): LocalIdentit
       if (service_token === undefined) return cache.get(token, () => callerWithEnd(openValid, token));
       const { roles } = await cache.get(service_token, () => callerWithEnd(openValid, service_token));
       // A service may finish what a user began, although the user's token expired meanwhile.
-      const grace_ms = roles.includes('service') ? 2 * DAY_MS : 0;
-      return { ...callerOf(await validate(validity, claimsOf(key, token), grace_ms)), service_roles: roles };
+      const isService = roles.includes('service');
+      const valid = await validate(validity, claimsOf(key, token), isService ? 2 * DAY_MS : 0);
+      return passOn(callerOf(valid), roles, isService);
     },
     tokens: {
       async issue(request, address) {

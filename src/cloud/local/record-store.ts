@@ -19,6 +19,7 @@ export type RecordKind =
   | 'identity.role'
   | 'identity.assignment'
   | 'identity.application_credential'
+  | 'identity.access_rule'
   | 'identity.revocation'
   | 'identity.service'
   | 'identity.endpoint'

@@ -1,4 +1,5 @@
 /** Projects of the embedded identity. */
+import type { KeptRule } from './access-rules.ts';
 import { Fault } from '../../../model/faults.ts';
 import { notFound, refuseDuplicate } from './faults.ts';
 import { newIdentityId, ownedKey, projectRecord } from './records.ts';
@@ -46,14 +47,16 @@ export function createProjects(store: RecordStore, domains: { find(id: string): 
   };
 }
 
-/** Deletes of the assignments and application credentials of a project, or of a user (found as the name). */
+/** Deletes of the assignments, application credentials and access rules of a project, or of a user (found as the name). */
 export async function belongings(
   store: RecordStore,
   of: { readonly project_id: Project['id'] } | { readonly name: User['id'] },
 ): Promise<readonly RecordChange[]> {
   const assignments = await store.list<Assignment>('identity.assignment', of);
   const credentials = await store.list<ApplicationCredential>('identity.application_credential', of);
+  const rules = await store.list<KeptRule>('identity.access_rule', of);
   return [
+    ...rules.map(({ id }) => ({ action: 'delete', kind: 'identity.access_rule', id }) as const),
     ...assignments.map(({ id }) => ({ action: 'delete', kind: 'identity.assignment', id }) as const),
     ...credentials.map(({ id }) => ({ action: 'delete', kind: 'identity.application_credential', id }) as const),
   ];

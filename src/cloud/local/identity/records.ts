@@ -1,5 +1,6 @@
 /** What the embedded identity keeps, in Keystone's words, and how each is found in the store. */
 import { randomBytes } from 'node:crypto';
+import type { AccessRule } from '../../access-rules.ts';
 import type { StoredRecord } from '../record-store.ts';
 
 /** A domain: a name space of projects and users. */
@@ -54,6 +55,8 @@ export type ApplicationCredential = {
   readonly expires_ms: number | null;
   /** Whether its tokens may make and remove application credentials. */
   readonly unrestricted: boolean;
+  /** The only requests that it may be used for; absent: any. */
+  readonly access_rules?: readonly (AccessRule & { readonly id: string })[];
 };
 
 /** A token that was given back before its time; kept until `expires_ms`, when it would be void anyway. */

@@ -48,6 +48,7 @@ export async function validate(context: ValidityContext, claims: TokenClaims, gr
 /** The caller whom a valid token stands for. */
 export function callerOf(token: ValidToken): Caller {
   const roles = token.roles.map((role) => role.name);
+  const access_rules = token.application_credential?.access_rules;
   return {
     user_id: token.user.id,
     user_name: token.user.name,
@@ -56,6 +57,7 @@ export function callerOf(token: ValidToken): Caller {
     roles,
     is_admin: roles.includes('admin'),
     system_scope: token.claims.system,
+    ...(access_rules !== undefined && { access_rules }),
   };
 }
 

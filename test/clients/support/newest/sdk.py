@@ -166,13 +166,18 @@ same(cloud.network.find_port(lb.vip_port_id).device_owner, 'Octavia')
 
 # A credential for programs.
 user = cloud.current_user_id
-credential = cloud.identity.create_application_credential(user, 'sdk', roles=[{'name': 'reader'}])
+credential = cloud.identity.create_application_credential(user, 'sdk', roles=[{'name': 'reader'}], access_rules=[
+    {'service': 'load-balancer', 'method': method, 'path': '/v2.0/lbaas/' + path}
+    for method, path in (('GET', 'loadbalancers'), ('DELETE', 'loadbalancers/*'))])
 program = openstack.connect(load_envvars=False, load_yaml_config=False, auth_type='v3applicationcredential', region_name=cloud.config.region_name, auth=dict(
     auth_url=cloud.config.auth['auth_url'], application_credential_id=credential.id, application_credential_secret=credential.secret))
 same(ids(program.load_balancer.load_balancers()), [lb.id])
 refused(403, program.load_balancer.delete_load_balancer, lb.id)
+refused(401, lambda: list(program.load_balancer.listeners()))
 same(ids(cloud.identity.application_credentials(user)), [credential.id])
 cloud.identity.delete_application_credential(user, credential)
+for each in list(cloud.identity.access_rules(user)):
+    cloud.identity.delete_access_rule(user, each, ignore_missing=False)
 
 # The operator looks after it.
 amphora, = operator.amphorae(loadbalancer_id=lb.id)
