@@ -72,6 +72,7 @@ test('where services share paths, each has its own form', async (t) => {
   for (const path of ['/v2.0/lbaas/pools/x', '/v2/pools/x', '/v2.0/quotas'])
     assert.deepEqual(namesOf((await ask('PUT', path, {})).body), ['debuginfo', 'faultcode', 'faultstring'], path);
   assert.deepEqual(namesOf((await ask('GET', '/v2.0/ports/x')).body), ['NeutronError']);
+  assert.deepEqual(namesOf((await ask('GET', '/v2.0/flavors')).body), ['flavors', 'flavors_links'], 'the flavors of load balancers');
   const broken = await exchange(program, ['GET /v2.0/lbaas/pools/%ff HTTP/1.1', 'Host: localhost']);
   assert.deepEqual(namesOf(JSON.parse(broken.body)), ['code', 'description', 'title']);
 });

@@ -53,14 +53,14 @@ const quotaKinds = [
   'rbac_policy',
 ];
 
-/** Adds the lists that are always empty, or always the same. */
-export function addEmptyKinds(scope: FastifyInstance, context: NetworkContext): void {
+/** Adds the lists that are always empty, or always the same; `taken` are paths that another service has there. */
+export function addEmptyKinds(scope: FastifyInstance, context: NetworkContext, taken: readonly string[] = []): void {
   scope.get('/availability_zones', async (request) => {
     await callerOf(context, request);
     const zone = { name: 'local', state: 'available' };
     return { availability_zones: ['network', 'router'].map((resource) => ({ ...zone, resource })) };
   });
-  for (const [path, plural] of emptyKinds) {
+  for (const [path, plural] of emptyKinds.filter(([each]) => !taken.includes(each))) {
     scope.get(path, async (request) => {
       await callerOf(context, request);
       return { [plural]: [] };

@@ -61,14 +61,15 @@ export function registerNetworkResources(app: FastifyInstance, options: NetworkF
   app.register(
     (scope, _options, done) => {
       prepareFacade(scope, { errorBody, log: options.log });
-      addResources(scope, context);
+      // Flavors are the load balancers' there, as quotas are.
+      addResources(scope, context, ['/flavors']);
       done();
     },
     { prefix: path },
   );
 }
 
-function addResources(scope: FastifyInstance, context: NetworkContext): void {
+function addResources(scope: FastifyInstance, context: NetworkContext, taken: readonly string[] = []): void {
   addExtensions(scope, context);
   addCollection(scope, context, networksOf(context));
   addCollection(scope, context, subnetsOf(context));
@@ -80,7 +81,7 @@ function addResources(scope: FastifyInstance, context: NetworkContext): void {
   addCollection(scope, context, floatingIpsOf(context));
   addCollection(scope, context, routersOf(context));
   addIpAvailability(scope, context);
-  addEmptyKinds(scope, context);
+  addEmptyKinds(scope, context, taken);
 }
 
 /** Neutron's form of an error; 401 comes from Keystone's middleware and looks like Keystone's. */
