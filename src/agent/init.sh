@@ -40,9 +40,10 @@ mkdir -p "$run" "$wanted" && mkdir -p -m 700 "$queue" && for pipe in "$queue/req
 exec 3<> "$run/flow-logs.pipe"
 { pipesz -s 1048576 -n 3 || perl -e 'fcntl(STDIN, 1031, 1048576)' <&3; } > /dev/null 2>&1 &
 rm -f "$run"/*.sock "$queue"/*.*
+# Announcements are switched on for all cards: one may have been plugged before this, and would not follow `default` any more.
 nsenter --net="$OCTAVIA_TRAFFIC_NETNS" sh -c 'ip link set lo up; cd /proc/sys/net && for setting in "$@"; do
     [ ! -e "${setting%=*}" ] || echo "${setting#*=}" > "${setting%=*}"; done' sh ipv4/ip_nonlocal_bind=1 ipv6/ip_nonlocal_bind=1 \
-  ipv4/conf/default/arp_notify=1 ipv6/conf/default/ndisc_notify=1 ipv4/neigh/default/retrans_time_ms=50 ipv6/neigh/default/retrans_time_ms=50 ipv4/neigh/default/mcast_solicit=60 ipv6/neigh/default/mcast_solicit=60 \
+  ipv4/conf/all/arp_notify=1 ipv6/conf/all/ndisc_notify=1 ipv4/neigh/default/retrans_time_ms=50 ipv6/neigh/default/retrans_time_ms=50 ipv4/neigh/default/mcast_solicit=60 ipv6/neigh/default/mcast_solicit=60 \
     ipv4/ping_group_range='0 2147483647' ipv6/conf/default/accept_ra=0 ipv6/conf/default/accept_redirects=0 \
   ipv4/conf/default/accept_redirects=0 ipv4/conf/all/accept_redirects=0 &
 sysctls=$! stopping='' starts=0; trap 'stopping=1 woken=1' TERM INT; trap woken=1 USR1 CHLD

@@ -1,6 +1,6 @@
 /** Members in batches, reserved addresses, VIPs of both kinds, certificates of the key manager: by the whole program and real connections. */
 import assert from 'node:assert/strict';
-import { get, shownTo } from '../../support/features/clients.ts';
+import { get, shownTo, until } from '../../support/features/clients.ts';
 import { askByFlows } from '../../support/features/datagrams.ts';
 import { makeTestPki, type TestCertificate } from '../../support/features/pki.ts';
 import { type Ending, testProgramFeatures } from '../../support/features/program.ts';
@@ -11,6 +11,7 @@ import {
   type Resource,
   type ShownLoadBalancer,
   type ShownSubnet,
+  waitActive,
 } from '../../support/load-balancers.ts';
 import { startMember, type TestMember } from '../../support/members.ts';
 import type { ApiClient } from '../../support/octavia.ts';
@@ -84,6 +85,18 @@ testProgramFeatures({
         const { lb, blue, six, vip } = await build(stage, file);
         await change(stage.client, lb.id, 'PUT', `/pools/${poolOf(lb)}/members`, { members: [asMember(blue), asMember(six)] });
         assert.equal(await whoAnswers(vip(family)), 'blue,six');
+      },
+    },
+    {
+      row: 'B6',
+      what: 'failover: another amphora has the VIPs of both kinds, and its neighbours know it',
+      async check({ stage, family, file }) {
+        const { lb, vip } = await build(stage, file);
+        assert.equal((await get({ address: vip(family), port: 80 })).status, 200);
+        await stage.admin.call('PUT', `/v2/lbaas/loadbalancers/${lb.id}/failover`);
+        await waitActive(stage.client, lb.id);
+        // A neighbour that was not told would go on for half a minute with the card of the old one.
+        await until('the other amphora answers', async () => (await get({ address: vip(family), port: 80 })).status === 200);
       },
     },
     {
