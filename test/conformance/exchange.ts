@@ -65,6 +65,7 @@ const order = [
   'single-call-creates',
   'immutability',
   'amphorae',
+  'filters',
 ];
 
 /** Reads the suites with these names, all when there is none. Throws for a name that no file has. */
