@@ -33,6 +33,8 @@ const seed = Number(values.seed ?? positionals[1] ?? Date.now() % 1_000_000);
 const print = (line: string): void => void process.stdout.write(`${line}\n`);
 
 const { url, end } = await openServer();
+// A run that is interrupted leaves no server and no folder behind.
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => void end().finally(() => process.exit(130)));
 print(`seed ${seed}, ${count} requests on ${url.split(':', 1)[0]}`);
 try {
   const problems = (await recordings(Math.floor(count / 2))) + (await routes(Math.ceil(count / 2)));
