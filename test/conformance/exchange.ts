@@ -66,6 +66,7 @@ const order = [
   'immutability',
   'amphorae',
   'filters',
+  'updates',
 ];
 
 /** Reads the suites with these names, all when there is none. Throws for a name that no file has. */
