@@ -56,7 +56,7 @@ export async function startAgent(from: AgentPlaces, console: Log): Promise<Agent
       statsSocket: () => haproxy.statsSocket(),
       members: () => haproxy.members(),
       datagrams: () => datagrams.state(),
-      haproxy: async () => ({ maxconn_limit, ...(await haproxy.changeCounts()) }),
+      haproxy: async () => ({ maxconn_limit, lost_log_lines: await lostLines(logs, haproxy), ...(await haproxy.changeCounts()) }),
       isWhole: () => keepalived.isWhole(),
       countersFile: `${places.base_path}/stats_counters.json`,
       everyMinute: () => logs.collect().finally(() => process_.boundMessages()),
@@ -110,6 +110,10 @@ export async function startAgent(from: AgentPlaces, console: Log): Promise<Agent
     await logs.stop();
   };
   return { port, stop };
+}
+
+async function lostLines(logs: Logs, haproxy: HaproxyService): Promise<number> {
+  return logs.lost() + ((await haproxy.unwrittenLogs()) ?? 0);
 }
 
 async function readIdentity({ agent_server_cert, agent_server_ca }: AgentSettings) {

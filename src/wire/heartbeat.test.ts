@@ -12,6 +12,7 @@ const counts = fc.record({ tx: fc.maxSafeNat(), rx: fc.maxSafeNat(), conns: fc.n
 const reload = fc.record({ at: fc.string(), reason: fc.string(), took_ms: fc.nat() });
 const haproxy = fc.record({
   maxconn_limit: fc.nat(),
+  lost_log_lines: fc.nat(),
   by_commands: fc.nat(),
   reloads: fc.nat(),
   starts: fc.nat(),

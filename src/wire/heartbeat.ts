@@ -23,8 +23,11 @@ export type ListenerBeat = { readonly status: 'OPEN' | 'FULL'; readonly stats: L
 /** A pool and its members with the words of HAProxy: `UP`, `UP 1/3`, `DOWN`, `DRAIN`, `MAINT`, `no check`, … */
 export type PoolBeat = { readonly status: 'UP' | 'DOWN'; readonly members: Readonly<Record<string, string>> };
 
-/** What an amphora tells of its HAProxy for operators: how it was changed, and the most connections that it can have. */
-export type HaproxyReport = Omit<ChangeCounts, 'old_workers' | 'leaving'> & { readonly maxconn_limit: number };
+/** What an amphora tells of its HAProxy for operators: how it was changed, the most connections that it can have, and lines of logs that were lost. */
+export type HaproxyReport = Omit<ChangeCounts, 'old_workers' | 'leaving'> & {
+  readonly maxconn_limit: number;
+  readonly lost_log_lines: number;
+};
 
 /**
  * One heartbeat.
@@ -156,7 +159,9 @@ function readHaproxy(fields: Fields): HaproxyReport {
     return { at: asText(at), reason: asText(reason), took_ms: asNumber(took_ms) };
   });
   const counts = { by_commands: count('by_commands'), reloads: count('reloads'), starts: count('starts'), crashes: count('crashes') };
-  return { maxconn_limit: count('maxconn_limit'), ...counts, repairs: count('repairs'), last_reloads };
+  // An agent of before does not count them.
+  const lost_log_lines = asNumber(fields['lost_log_lines'] ?? 0);
+  return { maxconn_limit: count('maxconn_limit'), lost_log_lines, ...counts, repairs: count('repairs'), last_reloads };
 }
 
 function readListener(fields: Fields): ListenerBeat {

@@ -100,6 +100,11 @@ export class Logs {
     return { tenant: countsOf(this.#tenant), admin: countsOf(this.#admin), strange: this.#strange };
   }
 
+  /** How many lines were neither sent nor kept where they should have been. */
+  lost(): number {
+    return [this.#tenant, this.#admin].map(countsOf).reduce((sum, { dropped, not_stored }) => sum + dropped + not_stored, 0);
+  }
+
   /** Ends; what waits to be sent is lost. */
   async stop(): Promise<void> {
     clearInterval(this.#timer);

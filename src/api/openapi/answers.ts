@@ -71,6 +71,10 @@ function haproxySchema(): JsonSchema {
   const told = (schema: JsonSchema, description: string): JsonSchema => ({ ...schema, description });
   return object({
     maxconn_limit: told(count, 'The most connections that HAProxy can have there: limits of listeners above it are cut to it.'),
+    lost_log_lines: told(
+      count,
+      'Lines of logs that were lost since its agent was started, because a receiver or the disk did not keep up.',
+    ),
     by_commands: told(count, 'Changes for which HAProxy was not reloaded.'),
     reloads: told(count, 'Changes for which it was reloaded.'),
     starts: told(count, 'How often it was started for a change.'),

@@ -46,6 +46,14 @@ test('without logs of connections there is no format that HAProxy would fill in 
   ]);
 });
 
+test('fields of certificates are asked for where there can be some', () => {
+  const settings = { ...sampleSettings, log_target: pipe, user_log_format: '%[ssl_c_verify] %{+Q}[ssl_c_s_dn] %[ssl_c_i_dn]' };
+  const format = (protocol: 'HTTP' | 'TERMINATED_HTTPS'): string | undefined =>
+    frontendLogLines(sampleLoadBalancer(), sampleListener({ protocol }), settings).at(-1)?.tokens[1];
+  assert.equal(format('TERMINATED_HTTPS'), settings.user_log_format);
+  assert.equal(format('HTTP'), '- "" %[ssl_c_i_dn]');
+});
+
 test('what only HTTP has is a dash elsewhere, and percent signs of ids are no variables', () => {
   const format = (protocol: 'TCP' | 'HTTP'): string | undefined => {
     const settings = { ...sampleSettings, log_target: pipe, user_log_format: '{{ project_id }} {{lb_id}} %r %{+Q}r %rc %ST %{+Q}ST %b' };

@@ -3,6 +3,7 @@ import type { Amphora, Listener, LoadBalancer } from '../../../model/index.ts';
 import { type ConfigLine, escapeLogFormat } from '../../../wire/haproxy-text.ts';
 import { line, modeOfListener } from './lines.ts';
 import type { RenderSettings } from './settings.ts';
+import { isTlsListener } from './tls-files.ts';
 
 /**
  * Room for the longest URL that HAProxy logs (1024 bytes) and all other fields: by default a line ends after 1024 bytes, and a long URL
@@ -37,10 +38,14 @@ export function frontendLogLines(lb: LoadBalancer, listener: Listener, settings:
   return [line('log', `fd@${log_target.descriptor}`, ...target), format];
 }
 
-/** The operator's format with our ids filled in, in one pass; without HTTP there are no request and no status to show. */
+/**
+ * The operator's format with our ids filled in, in one pass; without HTTP there are no request and no status to show. Without TLS the
+ * fields of a client's certificate are written as HAProxy writes them then: it need not look for them at each request.
+ */
 function logFormat(format: string, lb: LoadBalancer, listener: Listener): string {
   const isHttp = modeOfListener(listener) === 'http';
-  return format.replaceAll(/\{\{\s*(project_id|lb_id)\s*\}\}|%(?:\{\+Q\})?r(?![a-z])|%(?:\{\+Q\})?ST/gu, (found, word?: string) => {
+  const known = isTlsListener(listener) ? format : format.replaceAll('%[ssl_c_verify]', '-').replaceAll('%{+Q}[ssl_c_s_dn]', '""');
+  return known.replaceAll(/\{\{\s*(project_id|lb_id)\s*\}\}|%(?:\{\+Q\})?r(?![a-z])|%(?:\{\+Q\})?ST/gu, (found, word?: string) => {
     if (word === undefined) return isHttp ? found : '-';
     return escapeLogFormat(word === 'lb_id' ? lb.id : (lb.project_id ?? '-'));
   });
