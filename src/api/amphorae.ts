@@ -1,6 +1,6 @@
 /** Amphorae, for administrators (api-ref "Amphora"). */
 import { askForConfiguration, condemnAmphora, removeFailedAmphora } from '../db/reconciliations.ts';
-import { lockRow } from '../db/rows.ts';
+import { findRow, lockRow } from '../db/rows.ts';
 import { amphoraStatistics, findHaproxyReport, findLiveAmphora } from '../db/statistics.ts';
 import { type Amphora, Fault } from '../model/index.ts';
 import type { Answer, Call } from './call.ts';
@@ -19,10 +19,17 @@ export async function listAmphorae(call: Call): Promise<Answer> {
 /** `GET /amphorae/:id` */
 export const showAmphora = (call: Call): Promise<Answer> => showOne(call, amphorae);
 
-async function findAmphora(call: Call, action: string): Promise<Amphora> {
+/**
+ * The amphora that a request names. As in the reference, failover and configuration are judged by the project of its load balancer,
+ * which matters when a policy file gives them to owners; the rest by the caller's own. Throws `Fault` 403, then 404.
+ */
+async function findAmphora(call: Call, action: 'delete' | 'put_config' | 'put_failover'): Promise<Amphora> {
   const id = call.params['id'] ?? '';
-  enforce(call, 'amphora', action, call.caller.project_id);
-  const amphora = await findLiveAmphora(call.deps.db.read, id);
+  const { read } = call.deps.db;
+  const amphora = await findLiveAmphora(read, id);
+  const owned = action === 'delete' ? null : (amphora?.loadbalancer_id ?? null);
+  const loadbalancer = owned === null ? undefined : await findRow(read, 'loadbalancer', owned);
+  enforce(call, 'amphora', action, loadbalancer?.project_id ?? call.caller.project_id);
   if (amphora === undefined) throw notFound('Amphora', id);
   return amphora;
 }

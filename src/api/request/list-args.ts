@@ -55,9 +55,18 @@ function isFreeText(resource: Resource, name: string): boolean {
   return field !== undefined && kindOf(field.schema) === 'text' && !isWord(field.schema) && !isId(field.schema);
 }
 
-function isId(schema: TSchema): boolean {
+const isId = (schema: TSchema): boolean => hasFormat(schema, 'uuid') || hasFormat(schema, 'octavia-time');
+
+function hasFormat(schema: TSchema, wanted: string): boolean {
   const { format, anyOf } = schema as { format?: string; anyOf?: TSchema[] };
-  return format === 'uuid' || format === 'octavia-time' || (anyOf ?? []).some(isId);
+  return format === wanted || (anyOf ?? []).some((each) => hasFormat(each, wanted));
+}
+
+/** A text in the case in which its column has it: words and the T of times in capitals, ids in small letters, what people write in any. */
+function inStoredCase(schema: TSchema, text: string): string {
+  if (isWord(schema)) return text.trimEnd().toUpperCase();
+  if (hasFormat(schema, 'octavia-time')) return text.toUpperCase();
+  return hasFormat(schema, 'uuid') ? text.toLowerCase() : text;
 }
 
 const badArgument = (): Fault => new Fault(400, 'One or more arguments are either duplicate or invalid');
@@ -99,7 +108,7 @@ function readFilter(resource: Resource, name: string, [text = '']: readonly stri
   // No text is equal to a list.
   if (kind === 'json') return undefined;
   if (kind === 'boolean') return isTrue(text);
-  if (kind === 'text') return isWord(field.schema) ? text.trimEnd().toUpperCase() : isId(field.schema) ? text.toLowerCase() : text;
+  if (kind === 'text') return inStoredCase(field.schema, text);
   // As the reference's database reads text as a number: as far as it is one.
   const number = Number(/^\s*[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?/iu.exec(text)?.[0] ?? 0);
   const fits = Math.abs(number) < 2 ** 53 && (kind === 'number' || Number.isInteger(number));
