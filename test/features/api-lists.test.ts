@@ -1,6 +1,7 @@
 /** Lists: filters, tags, fields, sorting, paging. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { FakeClock } from '../../src/lib/clock.ts';
 import { type ApiTest, withApi } from '../support/api.ts';
 
 const SUBNET = 'c55e7725-894c-400e-bd00-57a04ae1e676';
@@ -14,7 +15,8 @@ const five: readonly (readonly [string, readonly string[], boolean, string | nul
 ];
 
 async function withFive(t: Parameters<typeof withApi>[0]): Promise<ApiTest & { names(query: string): Promise<string> }> {
-  const api = await withApi(t, { worker: false });
+  // All are made within one second.
+  const api = await withApi(t, { worker: false, parts: () => ({ clock: new FakeClock() }) });
   for (const [name, tags, admin_state_up, description] of five) {
     const body = { project_id: 'p', vip_subnet_id: SUBNET, name, tags, admin_state_up, description };
     assert.equal((await api.call('POST', '/loadbalancers', { loadbalancer: body })).status, 201);
