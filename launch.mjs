@@ -8,12 +8,14 @@
  * --data-plane  the entry runs amphorae on this machine: it needs the programs listed below, and root
  * --dev         a missing program is said but does not stop: the tests that need it are skipped and say so
  * --packages    Debian packages that are wanted besides, such as those of test clients
+ *
+ * Controllers run from bundles of their sources, which are made anew when a source has changed; OCTAVIA_BUNDLE=never runs the sources.
  */
 import { spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { accessSync, constants, existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { accessSync, constants, existsSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
-import { dirname, join, resolve } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = dirname(fileURLToPath(import.meta.url));
@@ -266,22 +268,95 @@ function lackOfPrograms(missing, isTolerated) {
   else stop(`${sentence} and start again.`);
 }
 
+// --- bundles of the controllers --------------------------------------------------------------------------------------
+
+const bundles = join(modules, '.cache', 'octavia-bundles');
+const bundler = join(root, 'tools', 'bundle.ts');
+
+/** Entries that have bundles. */
+const bundledEntries = ['all', 'api', 'worker', 'health-manager', 'housekeeping'];
+
+/** Bundles of other sources that are kept: whoever runs one may load more of it later. */
+const keptBundles = 3;
+
+/**
+ * The bundle of a controller, made when the sources are not those of the last one (1 s); its source when it has none or it cannot be made.
+ * tools/bundle.ts says why.
+ */
+function bundled(path) {
+  const name = basename(path, '.ts');
+  if (path !== join(root, 'src', 'main', `${name}.ts`) || !bundledEntries.includes(name)) return path;
+  if (process.env.OCTAVIA_BUNDLE === 'never' || !existsSync(bundler)) return path;
+  const folder = join(bundles, sourceDigest());
+  return existsSync(folder) || makeBundles(folder) ? join(folder, `main-${name}.mjs`) : path;
+}
+
+/** What the sources are by name, size and time: 10 ms, where reading them would take 30. */
+function sourceDigest() {
+  const files = [[bundler, statSync(bundler)]];
+  const look = (folder) => {
+    for (const entry of readdirSync(folder, { withFileTypes: true })) {
+      const path = join(folder, entry.name);
+      if (entry.isDirectory()) look(path);
+      else files.push([path, statSync(path)]);
+    }
+  };
+  look(join(root, 'src'));
+  const lines = byKey(files, ([path]) => path).map(([path, { size, mtimeMs }]) => `${path}\0${size}\0${mtimeMs}\n`);
+  return createHash('sha256').update(wantedStamp()).update(lines.join('')).digest('hex').slice(0, 16);
+}
+
+/** Makes them beside their place and moves them there, so that nobody finds half of them. False: it did not work, which is said. */
+function makeBundles(folder) {
+  const making = `${folder}.${process.pid}`;
+  const args = ['--disable-warning=ExperimentalWarning', bundler, making];
+  const { status, error, stderr } = spawnSync(nodePath(), args, { encoding: 'utf8' });
+  try {
+    if (status !== 0) throw error ?? new Error(stderr.trim().split('\n')[0]);
+    renameSync(making, folder);
+    forgetBundles();
+  } catch (failure) {
+    rmSync(making, { recursive: true, force: true });
+    // Another start was faster.
+    if (existsSync(folder)) return true;
+    say(`The controllers run from their sources, in more memory, as they could not be bundled: ${failure.message}`);
+    return false;
+  }
+  return true;
+}
+
+function forgetBundles() {
+  const folders = readdirSync(bundles).map((name) => join(bundles, name));
+  const newestFirst = byKey(folders, (folder) => -statSync(folder).mtimeMs);
+  for (const old of newestFirst.slice(keptBundles + 1)) rmSync(old, { recursive: true, force: true });
+}
+
+/** The list in the order of a key. */
+function byKey(list, keyOf) {
+  // oxlint-disable-next-line unicorn/no-array-sort -- Node 18 has no toSorted
+  return [...list].sort((a, b) => (keyOf(a) < keyOf(b) ? -1 : 1));
+}
+
 // --- becoming the entry ----------------------------------------------------------------------------------------------
 
 /**
- * Controllers run for months and are mostly idle: a small young generation, and a heap that grows by a fifth at a time. With 1,000
- * load balancers 151 MiB instead of 366 MiB on PostgreSQL, 224 instead of 371 on SQLite. `--optimize-for-size` would make it 106 and
- * 128, and lists would take twice the processor time.
+ * Controllers run for months and are mostly idle: a small young generation, and a heap that grows by a fifth at a time, where Node would
+ * take 366 MiB with 1,000 load balancers on PostgreSQL. `--optimize-for-size` would halve it again, and lists would take twice the
+ * processor time. docs/adr/0020 has the figures.
  */
 const controllerFlags = ['--max-semi-space-size=4', '--heap-growing-percent=20'];
+
+/** One arena for all threads, of which one works most of the time: each other one keeps some MiB that it once needed. */
+const controllerEnv = { MALLOC_ARENA_MAX: '1' };
 
 function become(entry, rest) {
   const path = resolve(root, entry);
   if (!existsSync(path)) stop(`There is no ${path}.`);
   if (!existsSync(nodePath())) stop(checkNode());
-  const env = { ...process.env, NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE ?? join(modules, '.cache', 'octavia-compile') };
-  const flags = path.startsWith(join(root, 'src', 'main')) ? controllerFlags : [];
-  const args = ['--disable-warning=ExperimentalWarning', ...flags, path, ...rest];
+  const isController = path.startsWith(join(root, 'src', 'main'));
+  const cache = process.env.NODE_COMPILE_CACHE ?? join(modules, '.cache', 'octavia-compile');
+  const env = { ...(isController && controllerEnv), ...process.env, NODE_COMPILE_CACHE: cache };
+  const args = ['--disable-warning=ExperimentalWarning', ...(isController ? controllerFlags : []), bundled(path), ...rest];
   if (typeof process.execve === 'function') process.execve(nodePath(), [nodePath(), ...args], env);
   const child = spawn(nodePath(), args, { stdio: 'inherit', env });
   child.on('error', (error) => stop(`The pinned Node ${nodePath()} cannot be started (${error.code}).`));

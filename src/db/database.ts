@@ -48,10 +48,8 @@ export type DatabaseOptions = {
    * `postgresql:///name?host=/folder`; a schema: `options=-c search_path=name`).
    */
   readonly url: string;
-  /** SQLite in threads of its own? Default: yes for a file, no in memory. */
+  /** SQLite's writer in a thread of its own? Default: yes for a file, no in memory. */
   readonly thread?: boolean;
-  /** Read connections of SQLite; default 1. */
-  readonly readers?: number;
   /** Connections of PostgreSQL for transactions, and as many again for reads; default 8. */
   readonly connections?: number;
   readonly log?: Logger;
@@ -109,5 +107,5 @@ function openBackend(options: DatabaseOptions): Backend {
   const path = rest.startsWith('//') ? rest.slice(2) : rest;
   if (path !== ':memory:' && !path.startsWith('/'))
     throw new Error('The path of a SQLite database must be absolute: sqlite:///folder/file.');
-  return openSqlite({ path, thread: options.thread ?? path !== ':memory:', readers: options.readers ?? 1, clock, log });
+  return openSqlite({ path, thread: options.thread ?? path !== ':memory:', clock, log });
 }

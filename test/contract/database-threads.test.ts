@@ -1,4 +1,4 @@
-/** What only SQLite in worker threads and PostgreSQL over its connection can do wrong: losing the other side. */
+/** What only SQLite in a worker thread and PostgreSQL over its connection can do wrong: losing the other side. */
 import assert from 'node:assert/strict';
 import { stat } from 'node:fs/promises';
 import { test, type TestContext } from 'node:test';
@@ -62,10 +62,15 @@ if (testDialect === 'sqlite') {
   test('queries that wait for an answer when the thread dies get an error', async (t) => {
     const threads = startedThreads(t);
     const db = await withDatabase(t, { file: true });
-    await names(db.read);
     const slow = sql`with recursive n (x) as (select 1 union all select x + 1 from n limit 500000) select count(*) from n`;
-    const asked = [slow.execute(db.read), names(db.read), names(db.read)];
-    await Promise.all([threads.at(-1)!.terminate(), ...asked.map((question) => assert.rejects(async () => question, DatabaseUnavailable))]);
+    const work = db.tx(async (tx) => {
+      const asked = [slow.execute(tx), names(tx), names(tx)];
+      await Promise.all([
+        threads.at(-1)!.terminate(),
+        ...asked.map((question) => assert.rejects(async () => question, DatabaseUnavailable)),
+      ]);
+    });
+    await assert.rejects(work, /failed/u);
     assert.deepEqual(await names(db.read), []);
   });
 
@@ -165,7 +170,8 @@ if (testDialect === 'sqlite') {
         await tx.updateTable('setting').set({ value: first }).where('name', '=', second).execute();
       });
     await Promise.all([lock('a', 'b'), lock('b', 'a')]);
-    assert.equal(holding, 3);
+    // The one that gives way may come back before the other has woken, and both wait again.
+    assert.ok(holding >= 3, `${holding} attempts`);
   });
 }
 

@@ -1,4 +1,4 @@
-/** What every database does, SQLite in memory, SQLite in threads, or PostgreSQL. */
+/** What every database does, SQLite in memory, SQLite in a file, or PostgreSQL. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { sql } from 'kysely';

@@ -10,7 +10,7 @@ import { migrate } from '../../src/db/migrate.ts';
 
 /** What a test may ask for. */
 export type TestDatabaseOptions = Omit<DatabaseOptions, 'url'> & {
-  /** SQLite in a file and in threads, as in production; default: in memory and in this thread. */
+  /** SQLite in a file, its writer in a thread, as in production; default: in memory and in this thread. */
   readonly file?: boolean;
   /** Leaves the database empty. */
   readonly unmigrated?: boolean;
@@ -33,7 +33,7 @@ export async function withDatabase(t: TestContext, options: TestDatabaseOptions 
 /** Runs a test against each way to open the database. */
 export function contract(name: string, body: (db: Database) => Promise<void>): void {
   for (const file of testDialect === 'sqlite' ? [false, true] : [false]) {
-    const kind = testDialect === 'postgresql' ? 'PostgreSQL' : file ? 'SQLite in threads' : 'SQLite in memory';
+    const kind = testDialect === 'postgresql' ? 'PostgreSQL' : file ? 'SQLite in a file' : 'SQLite in memory';
     test(`${name} (${kind})`, async (t) => body(await withDatabase(t, { file })));
   }
 }

@@ -1,4 +1,7 @@
-/** SQLite as a database engine: one writer, one or more readers, each in a thread or all in this one. */
+/**
+ * SQLite as a database engine: a writer, which waits for the disk and so has a thread of its own, and a reader, which does not: a read is
+ * done before its question would have reached another thread.
+ */
 import { EventEmitter } from 'node:events';
 import { type CompiledQuery, type DatabaseConnection, type Kysely, type QueryResult, sql, type Transaction } from 'kysely';
 import type { Clock } from '../../lib/clock.ts';
@@ -19,9 +22,8 @@ import type { SqlitePort, SqliteQuery, SqliteRequest } from './statements.ts';
 export type SqliteSettings = {
   /** A file, or `:memory:`. */
   readonly path: string;
-  /** In worker threads? A database in memory is in one, and its readers wait for its writer. */
+  /** The writer in a worker thread? A database in memory has none, and reads wait for its writer. */
   readonly thread: boolean;
-  readonly readers: number;
   readonly clock: Clock;
   readonly log: Logger;
 };
@@ -30,15 +32,16 @@ const transactionLimitMs = 30_000;
 
 /** Opens nothing yet: each connection opens the file with its first query. */
 export function openSqlite(settings: SqliteSettings): Backend {
-  const writer = openPort(settings, false);
+  const { path, thread, log } = settings;
+  const writer = thread ? new SqliteThread({ path, reader: false }, log) : openHere(path, false);
   const mutex = new Mutex();
-  const readers = settings.path === ':memory:' ? [] : Array.from({ length: settings.readers }, () => openPort(settings, true));
+  const reader = path === ':memory:' ? null : openHere(path, true);
   const hints = new EventEmitter({ captureRejections: false }).setMaxListeners(0);
   const afterCommit = new WeakMap<Transaction<Tables>, (() => void)[]>();
   const emit = (channel: string, payload: string): void => void setImmediate(() => hints.emit(channel, payload));
   return {
     dialect: 'sqlite',
-    read: readers.length === 0 ? readingWithWriter(writer, mutex) : kyselyOver(sqliteDialect, new ReadConnection(readers)),
+    read: reader === null ? readingWithWriter(writer, mutex) : kyselyOver(sqliteDialect, readConnection(reader)),
     async transaction(work) {
       const unlock = await mutex.lock();
       try {
@@ -63,7 +66,7 @@ export function openSqlite(settings: SqliteSettings): Backend {
     async close() {
       hints.removeAllListeners();
       // Whoever closes last moves the log into the file; it must be the one that may write.
-      for (const reader of readers) await reader.close();
+      await reader?.close();
       await writer.close();
     },
   };
@@ -84,12 +87,18 @@ async function withLimit<T>(connection: WriteConnection, work: () => Promise<T>)
 }
 
 /** A connection of this thread that is opened by its first query, so that a file that cannot be opened is an answer to a query. */
-function openPort({ path, thread, log }: SqliteSettings, reader: boolean): SqlitePort {
-  if (thread) return new SqliteThread({ path, reader }, log);
+function openHere(path: string, reader: boolean): SqlitePort {
   let connection: SqliteConnection | undefined;
+  let isClosed = false;
   return {
-    execute: (request) => (connection ??= new SqliteConnection({ path, reader })).execute(request),
-    close: () => connection?.close(),
+    execute(request) {
+      if (isClosed) throw new SqliteError(0, 'the database is closed');
+      return (connection ??= new SqliteConnection({ path, reader })).execute(request);
+    },
+    close() {
+      isClosed = true;
+      connection?.close();
+    },
   };
 }
 
@@ -114,21 +123,11 @@ const noStreams = (): never => {
   throw new Error('rows are not streamed');
 };
 
-/** Reads outside transactions, by turns on each reader. */
-class ReadConnection implements DatabaseConnection {
-  readonly #ports: readonly SqlitePort[];
-  #turn = 0;
-  readonly streamQuery = noStreams;
-
-  constructor(ports: readonly SqlitePort[]) {
-    this.#ports = ports;
-  }
-
-  executeQuery<R>(query: CompiledQuery): Promise<QueryResult<R>> {
-    this.#turn = (this.#turn + 1) % this.#ports.length;
-    return ask(this.#ports[this.#turn]!, { mode: isBatch(query) ? 'snapshot' : 'alone' }, query);
-  }
-}
+/** Reads outside transactions. */
+const readConnection = (port: SqlitePort): DatabaseConnection => ({
+  executeQuery: <R>(query: CompiledQuery): Promise<QueryResult<R>> => ask(port, { mode: isBatch(query) ? 'snapshot' : 'alone' }, query),
+  streamQuery: noStreams,
+});
 
 /** A database in memory has one connection: its readers must not see what the open transaction did, so they wait. */
 function readingWithWriter(port: SqlitePort, mutex: Mutex): Kysely<Tables> {
