@@ -91,6 +91,10 @@ test('the bundles hold every controller and thread, and name no source that woul
     .replaceAll('\\\n', '');
   const threads = [...text.matchAll(/new Worker\d*\(new URL\("([^"]+)"/gu)].map((match) => match[1] as string);
   assert.deepEqual(threads.toSorted(), ['./cloud-tls-locked-thread.mjs', './db-sqlite-thread.mjs', './health-receiver-thread.mjs']);
+  // A package in CommonJS that is loaded later has no names but `default` in a bundle.
+  for (const [, names, chunk] of text.matchAll(/\{([^{}]*)\}\s*=\s*await import\("\.\/([^"]+)"\)/gu))
+    if (readFileSync(join(folder, chunk ?? ''), 'utf8').includes('export default require_'))
+      assert.match(names ?? '', /^\s*default:\s*\w+\s*$/u, chunk);
   const beside = [...text.matchAll(/new URL\("([^"]+)",\s*import\.meta\.url\)/gu)].map((match) => match[1] as string);
   assert.ok(beside.length > threads.length);
   for (const place of beside) assert.ok(existsSync(new URL(place, pathToFileURL(join(folder, 'x')))), place);

@@ -56,8 +56,8 @@ export function createHttp(options: HttpOptions): Http {
   let agent: Promise<Agent> | null = null;
   // Loaded only where it is used: most of its cost is the import.
   const connect = async (): Promise<Agent> => {
-    const { Agent } = await import('undici');
-    return new Agent({
+    const { default: undici } = await import('undici');
+    return new undici.Agent({
       connect: { timeout: options.connect_timeout_ms, rejectUnauthorized: !options.insecure, ...(ca !== undefined && { ca }) },
       headersTimeout: options.timeout_ms,
       bodyTimeout: options.timeout_ms,

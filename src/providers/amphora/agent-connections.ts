@@ -128,9 +128,9 @@ export class AgentConnections {
   /** The name in URL, TLS and check is the amphora's id; the address is only where we dial. */
   async #open(amphora: Amphora, address: string): Promise<Pool> {
     // Loaded at the first call: a controller is ready sooner.
-    const { Pool, buildConnector } = await import('undici');
+    const { default: undici } = await import('undici');
     const { server_ca, client, port, connect_timeout_ms } = this.#options;
-    const connector = buildConnector({
+    const connector = undici.buildConnector({
       ca: server_ca,
       cert: client.certificate,
       key: client.key.reveal(),
@@ -139,7 +139,7 @@ export class AgentConnections {
       // A resumed session would not be checked again.
       maxCachedSessions: 0,
     });
-    return new Pool(`https://${amphora.id}:${port}`, {
+    return new undici.Pool(`https://${amphora.id}:${port}`, {
       connect: (target, callback) => connector({ ...target, hostname: address, servername: amphora.id }, callback),
       connections: 2,
       pipelining: 1,
