@@ -342,7 +342,7 @@ function byKey(list, keyOf) {
 /**
  * Controllers run for months and are mostly idle: a small young generation, and a heap that grows by a fifth at a time, where Node would
  * take 366 MiB with 1,000 load balancers on PostgreSQL. `--optimize-for-size` would halve it again, and lists would take twice the
- * processor time. docs/adr/0020 has the figures.
+ * processor time. docs/adr/0022 has the figures.
  */
 const controllerFlags = ['--max-semi-space-size=4', '--heap-growing-percent=20'];
 
