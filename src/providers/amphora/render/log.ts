@@ -31,21 +31,20 @@ export function isLoggedByDefault({ log_target, connection_logging }: RenderSett
 export function frontendLogLines(lb: LoadBalancer, listener: Listener, settings: RenderSettings): ConfigLine[] {
   const { log_target, connection_logging, user_log_facility, user_log_format } = settings;
   if (log_target === null || !connection_logging) return [];
-  const format = line('log-format', logFormat(user_log_format, lb, listener));
-  if (log_target.kind === 'syslog') return [format];
+  if (log_target.kind === 'syslog') return [line('log-format', logFormat(user_log_format, lb, listener))];
+  const format = line('log-format', logFormat(isTlsListener(listener) ? user_log_format : withoutTls(user_log_format), lb, listener));
   // The header that rsyslog would put before the line.
   const target = ['len', PIPE_LINE_BYTES, 'format', 'rfc3164', `local${user_log_facility}`];
   return [line('log', `fd@${log_target.descriptor}`, ...target), format];
 }
 
-/**
- * The operator's format with our ids filled in, in one pass; without HTTP there are no request and no status to show. Without TLS the
- * fields of a client's certificate are written as HAProxy writes them then: it need not look for them at each request.
- */
+/** Without TLS the fields of a client's certificate are written as HAProxy writes them then: it need not look for them at each request. */
+const withoutTls = (format: string): string => format.replaceAll('%[ssl_c_verify]', '-').replaceAll('%{+Q}[ssl_c_s_dn]', '""');
+
+/** The operator's format with our ids filled in, in one pass; without HTTP there are no request and no status to show. */
 function logFormat(format: string, lb: LoadBalancer, listener: Listener): string {
   const isHttp = modeOfListener(listener) === 'http';
-  const known = isTlsListener(listener) ? format : format.replaceAll('%[ssl_c_verify]', '-').replaceAll('%{+Q}[ssl_c_s_dn]', '""');
-  return known.replaceAll(/\{\{\s*(project_id|lb_id)\s*\}\}|%(?:\{\+Q\})?r(?![a-z])|%(?:\{\+Q\})?ST/gu, (found, word?: string) => {
+  return format.replaceAll(/\{\{\s*(project_id|lb_id)\s*\}\}|%(?:\{\+Q\})?r(?![a-z])|%(?:\{\+Q\})?ST/gu, (found, word?: string) => {
     if (word === undefined) return isHttp ? found : '-';
     return escapeLogFormat(word === 'lb_id' ? lb.id : (lb.project_id ?? '-'));
   });
