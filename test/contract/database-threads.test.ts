@@ -24,6 +24,19 @@ function startedThreads(t: TestContext): Worker[] {
   return threads;
 }
 
+test('who reads again and again keeps nobody from their turn', async (t) => {
+  const db = await withDatabase(t);
+  let isOver = false;
+  setTimeout(() => (isOver = true), 20);
+  let reads = 0;
+  // A million reads take half a minute: then it was not the timer that ended them.
+  while (!isOver && reads < 1_000_000) {
+    await names(db.read);
+    reads += 1;
+  }
+  assert.ok(isOver && reads > 1, `${reads} reads`);
+});
+
 if (testDialect === 'sqlite') {
   test('a transaction whose work never ends is rolled back after a while, so that others get their turn', async (t) => {
     const db = await withDatabase(t);

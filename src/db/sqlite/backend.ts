@@ -3,7 +3,8 @@
  * done before its question would have reached another thread.
  */
 import { EventEmitter } from 'node:events';
-import { type CompiledQuery, type DatabaseConnection, type Kysely, type QueryResult, sql, type Transaction } from 'kysely';
+import { setImmediate as turn } from 'node:timers/promises';
+import { type CompiledQuery, type DatabaseConnection, type QueryResult, sql, type Transaction } from 'kysely';
 import type { Clock } from '../../lib/clock.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { Backend } from '../backend.ts';
@@ -41,7 +42,10 @@ export function openSqlite(settings: SqliteSettings): Backend {
   const emit = (channel: string, payload: string): void => void setImmediate(() => hints.emit(channel, payload));
   return {
     dialect: 'sqlite',
-    read: reader === null ? readingWithWriter(writer, mutex) : kyselyOver(sqliteDialect, readConnection(reader)),
+    read: kyselyOver(
+      sqliteDialect,
+      readConnection((query) => (reader === null ? readWithWriter(writer, mutex, query) : readWith(reader, query))),
+    ),
     async transaction(work) {
       const unlock = await mutex.lock();
       try {
@@ -123,24 +127,39 @@ const noStreams = (): never => {
   throw new Error('rows are not streamed');
 };
 
-/** Reads outside transactions. */
-const readConnection = (port: SqlitePort): DatabaseConnection => ({
-  executeQuery: <R>(query: CompiledQuery): Promise<QueryResult<R>> => ask(port, { mode: isBatch(query) ? 'snapshot' : 'alone' }, query),
-  streamQuery: noStreams,
-});
+/** How long reads may follow each other before everything else has its turn. */
+const turnMs = 5;
+
+/**
+ * Reads outside transactions. Their answers are there at once, so whoever reads again and again would never let this thread get to
+ * what comes from outside: every few milliseconds a read waits until that had its turn.
+ */
+function readConnection(read: (query: CompiledQuery) => Promise<QueryResult<never>>): DatabaseConnection {
+  let turnEnds = 0;
+  return {
+    async executeQuery(query) {
+      if (performance.now() > turnEnds) {
+        await turn();
+        turnEnds = performance.now() + turnMs;
+      }
+      return read(query);
+    },
+    streamQuery: noStreams,
+  };
+}
+
+const readWith = (port: SqlitePort, query: CompiledQuery): Promise<QueryResult<never>> =>
+  ask(port, { mode: isBatch(query) ? 'snapshot' : 'alone' }, query);
 
 /** A database in memory has one connection: its readers must not see what the open transaction did, so they wait. */
-function readingWithWriter(port: SqlitePort, mutex: Mutex): Kysely<Tables> {
-  const executeQuery = async (query: CompiledQuery): Promise<QueryResult<never>> => {
-    if (/^(?:Insert|Update|Delete|Merge)/u.test(query.query.kind)) throw new Error('writes need a transaction: use Database.tx');
-    const unlock = await mutex.lock();
-    try {
-      return await ask(port, { mode: isBatch(query) ? 'snapshot' : 'alone' }, query);
-    } finally {
-      unlock();
-    }
-  };
-  return kyselyOver(sqliteDialect, { executeQuery, streamQuery: noStreams });
+async function readWithWriter(port: SqlitePort, mutex: Mutex, query: CompiledQuery): Promise<QueryResult<never>> {
+  if (/^(?:Insert|Update|Delete|Merge)/u.test(query.query.kind)) throw new Error('writes need a transaction: use Database.tx');
+  const unlock = await mutex.lock();
+  try {
+    return await readWith(port, query);
+  } finally {
+    unlock();
+  }
 }
 
 /** The writer during one transaction. BEGIN travels with the first statement that is waited for, changes for later and COMMIT with the next or last. */
