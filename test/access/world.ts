@@ -174,7 +174,8 @@ function createPlaces(
   };
 }
 
-async function insertAmphora(db: Database, loadbalancer_id: string, listener_id: string, isBroken: boolean): Promise<string> {
+/** An amphora that is there, or failed, with counters for a listener. */
+export async function insertAmphora(db: Database, loadbalancer_id: string, listener_id: string, isBroken: boolean): Promise<string> {
   const row = sampleRow('amphora', { loadbalancer_id, status: isBroken ? 'ERROR' : 'ALLOCATED' });
   const counters = { bytes_in: 0, bytes_out: 0, active_connections: 0, total_connections: 0, request_errors: 0 };
   await db.tx(async (tx) => {

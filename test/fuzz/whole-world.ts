@@ -1,7 +1,7 @@
 /** What the whole program holds before it is fuzzed: one of each kind, certificates, tokens, and instances as a data plane would leave them. */
 import type { Database } from '../../src/db/database.ts';
+import { insertAmphora } from '../access/world.ts';
 import { readBody, type Received, type Sent } from '../conformance/normal-form.ts';
-import { sampleRow } from '../support/rows.ts';
 import { fixtureText } from '../support/tls-fixtures.ts';
 import { CANARY } from './facade-bodies.ts';
 import type { Known } from './known.ts';
@@ -107,18 +107,7 @@ async function makeLoadBalancers(program: WholeProgram, db: Database, ask: Ask, 
   const availability_zone_profile_id = await make('availabilityzoneprofiles', 'availability_zone_profile', zone_profile);
   await make('availabilityzones', 'availability_zone', { name: 'z', availability_zone_profile_id });
   for (let at = 0; at < 8; at += 1) {
-    const row = sampleRow('amphora', { loadbalancer_id, status: at % 2 === 0 ? 'ALLOCATED' : 'ERROR' });
-    const counters = { bytes_in: 0, bytes_out: 0, active_connections: 0, total_connections: 0, request_errors: 0 };
-    await db.tx(async (tx) => {
-      await tx
-        .insertInto('amphora')
-        .values(row as never)
-        .execute();
-      await tx
-        .insertInto('listener_statistics')
-        .values({ amphora_id: row.id, listener_id, ...counters } as never)
-        .execute();
-    });
-    known.add('/v2/octavia/amphorae', row.id);
+    const id = await insertAmphora(db, loadbalancer_id, listener_id, at % 2 !== 0);
+    known.add('/v2/octavia/amphorae', id);
   }
 }
